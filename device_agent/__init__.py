@@ -1,0 +1,1 @@
+"""The daemon on each box: keeps the device at its goal, and reports."""

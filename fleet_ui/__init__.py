@@ -1,0 +1,1 @@
+"""The dashboard: reads selectors, posts to services, holds no rule of its own."""

@@ -1,0 +1,196 @@
+"""Messages between a build worker and the child that inspects, builds and certifies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Union
+
+from pydantic import Field, TypeAdapter
+
+from inference_core.contract.base import Document, Message, Sha256, Slug
+from inference_core.contract.manifest import ModelManifest, TensorSpec
+from inference_core.contract.words import Precision, RuntimeName
+
+
+class ProfileSpec(Document):
+    """A hardware profile as a builder and a device need it."""
+
+    name: Slug
+    runtime: RuntimeName
+    architecture: Literal["x86_64", "aarch64"]
+    precisions: tuple[Precision, ...] = Field(min_length=1)
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+class TensorFacts(Message):
+    """A tensor as the graph itself declares it; None is a dimension left open."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+class InspectionReport(Message):
+    """What the sandboxed child found in an uploaded ONNX."""
+
+    sha256: Sha256
+    size_bytes: int
+    opset: int
+    producer: str
+    parameters: int
+    operators: dict[str, int]
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    metadata: dict[str, str] = Field(default_factory=dict, description="Foreign, and cut short.")
+
+
+class InspectionProblem(Message):
+    """Why an upload is refused. ``code`` is stable, ``detail`` says what to do."""
+
+    code: Literal[
+        "not_onnx",
+        "external_data",
+        "too_large",
+        "unknown_operator",
+        "absent_tensor",
+        "shape_mismatch",
+        "missing_alphabet",
+        "inspection_failed",
+    ]
+    detail: str
+
+
+class InspectionResult(Message):
+    """Exactly one of the two: a report, or the problem."""
+
+    report: InspectionReport | None = None
+    problem: InspectionProblem | None = None
+
+
+class ParityLimits(Document):
+    """What a candidate must keep of the reference on the golden set."""
+
+    min_metric_share: float = Field(default=0.99, gt=0, le=1)
+    min_class_share: float = Field(default=0.97, gt=0, le=1)
+    max_score_shift: float = Field(default=0.05, gt=0)
+    min_reference_metric: float = Field(
+        default=0.3, ge=0, le=1, description="A reference this poor proves nothing."
+    )
+
+
+class BuildJob(Document):
+    """All that the build child needs; paths are absolute and private to the build."""
+
+    model_path: str
+    source_sha256: Sha256
+    manifest: ModelManifest
+    profile: ProfileSpec
+    calibration_dir: str
+    calibration_sha256: Sha256
+    golden_dir: str
+    golden_sha256: Sha256
+    output_dir: str
+    limits: ParityLimits = ParityLimits()
+    benchmark_runs: int = Field(default=30, ge=5, le=10_000)
+
+
+class LatencyFigures(Message):
+    """Milliseconds of one inference, input tensor in to output tensors out."""
+
+    p50_ms: float
+    p95_ms: float
+    runs: int
+
+
+class ParityFigures(Message):
+    """A candidate against the reference ONNX on the golden set, on its own runtime.
+
+    ``metric`` is mean IoU of the classes for segmentation and 1 − CER for text recognition.
+    ``score_shift`` is the mean absolute difference of scores over all golden images.
+    """
+
+    metric: Literal["mean_iou", "character_accuracy", "accuracy", "map"]
+    reference: float
+    artifact: float
+    share: float = Field(description="artifact / reference")
+    per_class: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="label: (reference, artifact)"
+    )
+    score_shift: float
+    agreement: float = Field(description="Share of golden images with the same answer.")
+    images: int
+
+
+class Candidate(Message):
+    """One precision that was tried, and what became of it."""
+
+    precision: Precision
+    outcome: Literal["chosen", "slower", "refused", "failed"]
+    reason: str = Field(description="One sentence for a person.")
+    parity: ParityFigures | None = None
+    latency: LatencyFigures | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+class ParityCertificate(Message):
+    """Signed figures of an artifact against its reference. No certificate, no rollout."""
+
+    schema_version: Literal[1] = 1
+    source_sha256: Sha256
+    manifest_sha256: Sha256
+    artifact_sha256: Sha256
+    golden_sha256: Sha256
+    calibration_sha256: Sha256
+    profile: Slug
+    runtime: RuntimeName
+    runtime_version: str
+    precision: Precision
+    parity: ParityFigures
+    limits: ParityLimits
+    latency: LatencyFigures
+    toolchain: dict[str, str] = Field(default_factory=dict)
+    built_on: dict[str, str] = Field(default_factory=dict)
+
+
+class BuildProgress(Message):
+    """A line of the live log. ``share`` is how much of the whole build is done, 0 to 1."""
+
+    event: Literal["progress"] = "progress"
+    step: Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
+    share: float = Field(ge=0, le=1)
+    detail: str
+
+
+class BuildOutcome(Message):
+    """The last line of the child: what was built, or why nothing may be used."""
+
+    event: Literal["outcome"] = "outcome"
+    outcome: Literal["succeeded", "refused", "failed"]
+    reason: str
+    candidates: tuple[Candidate, ...]
+    artifact_path: str | None = Field(default=None, description="Absolute, in output_dir.")
+    artifact_sha256: Sha256 | None = None
+    artifact_bytes: int | None = None
+    certificate: ParityCertificate | None = None
+
+
+BuildEvent = Annotated[Union[BuildProgress, BuildOutcome], Field(discriminator="event")]
+BUILD_EVENT: TypeAdapter[BuildProgress | BuildOutcome] = TypeAdapter(BuildEvent)
+
+__all__ = [
+    "BUILD_EVENT",
+    "BuildJob",
+    "BuildOutcome",
+    "BuildProgress",
+    "Candidate",
+    "InspectionProblem",
+    "InspectionReport",
+    "InspectionResult",
+    "LatencyFigures",
+    "ParityCertificate",
+    "ParityFigures",
+    "ParityLimits",
+    "ProfileSpec",
+    "TensorFacts",
+    "TensorSpec",
+]

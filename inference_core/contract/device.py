@@ -1,0 +1,146 @@
+"""What a device and the server say to each other about identity, intent and progress."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from inference_core.contract.base import Message, Sha256, Slug
+from inference_core.contract.release import TargetRef
+from inference_core.contract.serve import Camera
+from inference_core.contract.words import DeploymentPhase, FailureCause
+
+REPORT_HEADER = "Linewarden-Report"
+"""Request header of ``GET goal``: a ``Report`` as compact JSON."""
+
+ASSERTION_LIFETIME_S = 60
+ACCESS_TOKEN_LIFETIME_S = 15 * 60
+
+
+class DeviceFacts(Message):
+    """What the device says of itself; absent is unknown."""
+
+    architecture: str
+    system: str
+    kernel: str = ""
+    cpu_model: str = ""
+    cpu_count: int = Field(ge=1)
+    memory_bytes: int = Field(ge=0)
+    board: str = ""
+    soc: str = ""
+    runtimes: dict[str, str] = Field(default_factory=dict, description="Name to version.")
+    agent_version: str = ""
+    python_version: str = ""
+
+
+class EnrolmentRequest(Message):
+    """``POST enrol``. The private key of ``public_key`` never leaves the device."""
+
+    token: str = Field(min_length=16, max_length=200)
+    serial: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    public_key: str = Field(max_length=1000, description="Ed25519, PEM SubjectPublicKeyInfo.")
+    profile: Slug | None = Field(default=None, description="None asks the server to match facts.")
+    facts: DeviceFacts
+
+
+class EnrolmentReply(Message):
+    """The device's name at the server, and the root of trust for artifacts."""
+
+    device_id: UUID
+    state: Literal["pending", "accepted"]
+    profile: Slug
+    tuf_root: str = Field(description="Trusted initial root metadata, JSON text.")
+    poll_s: float
+    server_time: datetime
+
+
+class TokenRequest(Message):
+    """``POST token``: an EdDSA JWT with iss and sub = device id, aud, exp ≤ 60 s, unique jti."""
+
+    assertion: str = Field(max_length=4000)
+
+
+class TokenReply(Message):
+    """A short access token, sent as ``Authorization: Bearer``."""
+
+    access_token: str
+    expires_in_s: int
+    server_time: datetime
+
+
+class Report(Message):
+    """What the device runs, in every poll."""
+
+    boot_id: UUID
+    generation: int = 0
+    running_sha256: Sha256 | None = None
+    phase: DeploymentPhase | None = None
+    agent_version: str = ""
+
+
+class ProbationLimits(Message):
+    """How a release proves itself on live frames after activation."""
+
+    min_frames: int = Field(default=20, ge=1)
+    max_duration_s: float = Field(default=120.0, gt=0, description="Too few frames by then: fail.")
+    max_faults: int = Field(default=0, ge=0)
+    max_p95_ms: float | None = Field(default=None, gt=0)
+    max_rss_bytes: int | None = Field(default=None, gt=0)
+    max_silence_s: float = Field(default=15.0, gt=0)
+
+
+class DeploymentRef(Message):
+    """The deployment that a goal belongs to; ``version`` counts its accepted changes."""
+
+    id: UUID
+    version: int = Field(ge=0)
+
+
+class DeviceConfig(Message):
+    """Configuration that is the device's own and outlives releases."""
+
+    cameras: tuple[Camera, ...] = ()
+    sample_every_s: float = Field(default=10.0, gt=0)
+
+
+class Goal(Message):
+    """What the device should run. ``generation`` only grows; the highest one wins."""
+
+    generation: int = Field(ge=0)
+    release: TargetRef | None = None
+    deployment: DeploymentRef | None = None
+    variant: str | None = None
+    shadow: TargetRef | None = None
+    config: DeviceConfig = DeviceConfig()
+    probation: ProbationLimits = ProbationLimits()
+    rate_cap_bytes_s: int | None = Field(default=None, gt=0)
+    poll_s: float = Field(default=30.0, gt=0)
+
+
+class ProgressError(Message):
+    """Why a phase failed: a cause to group by, and a sentence for a person."""
+
+    cause: FailureCause
+    detail: str = Field(max_length=2000)
+
+
+class Progress(Message):
+    """``PATCH deployments/{id}``. ``seq`` counts the device's changes of this deployment."""
+
+    seq: int = Field(ge=1)
+    expected_version: int = Field(ge=0)
+    phase: DeploymentPhase
+    step_deadline_s: float | None = Field(default=None, gt=0)
+    running_sha256: Sha256 | None = None
+    error: ProgressError | None = None
+
+
+class ProgressReply(Message):
+    """The deployment as the server has it now; also the body of a 409 and a 410."""
+
+    version: int
+    seq: int
+    phase: DeploymentPhase

@@ -1,0 +1,1 @@
+"""The source of intent and of evidence: Django, DRF and Celery."""
