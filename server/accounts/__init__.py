@@ -1,0 +1,1 @@
+"""Users, roles and their scope, API tokens, the audit log."""

@@ -1,0 +1,1 @@
+"""Builds, artifacts, parity certificates and signed release targets."""

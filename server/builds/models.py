@@ -1,0 +1,90 @@
+"""Attempts to make an artifact for a profile, and what came of them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from server.builds.states import BuildState
+from server.fleet.models import HardwareProfile
+from server.registry.models import ModelVersion, Release
+
+
+class Build(models.Model):
+    """An attempt for one version and profile. ``key`` makes the same request the same row."""
+
+    key = models.CharField(max_length=64, unique=True)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="builds")
+    profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="builds")
+    state = models.CharField(max_length=20, choices=BuildState, default=BuildState.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.CharField(max_length=200, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    step = models.CharField(max_length=20, blank=True)
+    share = models.FloatField(default=0.0, help_text="How much is done, 0 to 1.")
+    reason = models.TextField(blank=True, help_text="Why it ended as it did, for a person.")
+    candidates = models.JSONField(default=list, help_text="Every precision that was tried.")
+    log = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "profile"])]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.version} for {self.profile}"
+
+
+class Artifact(models.Model):
+    """Immutable bytes for one profile, certified against the original model."""
+
+    build = models.OneToOneField(Build, models.PROTECT, related_name="artifact")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="artifacts")
+    profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="artifacts")
+    sha256 = models.CharField(max_length=64)
+    length = models.BigIntegerField()
+    runtime = models.CharField(max_length=30)
+    precision = models.CharField(max_length=10)
+    peak_memory_bytes = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    signed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "profile"], name="one_artifact_per_profile")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} for {self.profile} ({self.precision})"
+
+
+class Certificate(models.Model):
+    """The ParityCertificate of an artifact, byte for byte as it was signed."""
+
+    artifact = models.OneToOneField(Artifact, models.CASCADE, related_name="certificate")
+    sha256 = models.CharField(max_length=64)
+    length = models.BigIntegerField()
+    body = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"certificate of {self.artifact}"
+
+
+class ReleaseTarget(models.Model):
+    """A release as signed for one profile: the file that a device is sent to."""
+
+    release = models.ForeignKey(Release, models.PROTECT, related_name="targets")
+    profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="release_targets")
+    path = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64, db_index=True)
+    length = models.BigIntegerField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["release", "profile"], name="release_signed_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.release} for {self.profile}"

@@ -1,0 +1,72 @@
+"""The Celery application: brokers by mode, queues by hardware profile, a static schedule.
+
+Truth is in SQL rows: a lost message delays work until the next sweep and never loses it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
+
+from server.config import settings  # noqa: E402 - the module must be named before Django reads it
+
+ENV = settings.ENV
+
+
+def broker() -> dict[str, Any]:
+    """Redis where given; else folders in the data directory."""
+    if ENV.redis_url is not None:
+        return {
+            "broker_url": ENV.redis_url.get_secret_value(),
+            # A build may be longer than the default hour; the lease in SQL is what counts.
+            "broker_transport_options": {"visibility_timeout": int(ENV.build_timeout_s) + 600},
+        }
+    folder = ENV.data / "broker"
+    for name in ("messages", "processed", "control"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return {
+        "broker_url": "filesystem://",
+        "broker_transport_options": {
+            "data_folder_in": str(folder / "messages"),
+            "data_folder_out": str(folder / "messages"),
+            "control_folder": str(folder / "control"),
+        },
+    }
+
+
+def _every(task: str, period_s: float) -> dict[str, Any]:
+    return {"task": task, "schedule": period_s, "options": {"expires": max(60.0, period_s)}}
+
+
+# Sweeps repeat until their rows are right, so that each may run twice and none must run.
+SCHEDULE = {
+    "relay-outbox": _every("server.lib.tasks.relay_outbox", ENV.tick_s),
+    "expire-leases": _every("server.builds.tasks.expire_leases", ENV.tick_s),
+    "queue-builds": _every("server.builds.tasks.queue_builds", ENV.tick_s),
+    "sign-releases": _every("server.builds.tasks.sign_releases", ENV.tick_s),
+    "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
+    "refresh-timestamp": _every("server.trust.tasks.refresh_timestamp", 3600.0),
+    "forget-assertions": _every("server.device_gateway.tasks.forget_assertions", 600.0),
+}
+
+app = Celery("linewarden")
+app.conf.update(
+    **broker(),
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="default",
+    task_create_missing_queues=True,
+    worker_hijack_root_logger=False,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    timezone="UTC",
+    beat_schedule=SCHEDULE,
+    beat_schedule_filename=str(ENV.data / "beat-schedule"),
+)
+app.autodiscover_tasks()

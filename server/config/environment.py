@@ -1,0 +1,100 @@
+"""Every setting that an operator can change, read from ``LINEWARDEN_*`` and checked at start."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Environment(BaseSettings):
+    """Defaults run everything embedded: SQLite, files, no service beside the processes."""
+
+    model_config = SettingsConfigDict(env_prefix="LINEWARDEN_", frozen=True, extra="ignore")
+
+    data: Path = REPOSITORY / "data"
+    debug: bool = False
+    hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="How devices and people reach the server."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host/name; none is SQLite in data."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="redis://host:6379/0; none is files in data."
+    )
+    secret_key: SecretStr | None = Field(default=None, description="None makes one in data.")
+    tls: bool = Field(default=False, description="Served through TLS: cookies are marked secure.")
+    max_model_bytes: int = 512 * 1024 * 1024
+    max_dataset_bytes: int = 1024 * 1024 * 1024
+    poll_s: float = Field(default=30.0, gt=0)
+    build_timeout_s: float = Field(default=3600.0, gt=0)
+    tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")
+
+    def read_secret_key(self) -> str:
+        """The configured key, or the one of this data folder, made on first use."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        path = self.data / "secret_key"
+        try:
+            # O_EXCL: of several processes that start at once, one makes the key.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text()
+        with os.fdopen(handle, "w") as file:
+            key = secrets.token_urlsafe(48)
+            file.write(key)
+        return key
+
+    def database(self) -> dict[str, Any]:
+        """Django's ``DATABASES["default"]``."""
+        if self.database_url is None:
+            return {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": self.data / "linewarden.sqlite",
+                "OPTIONS": {
+                    "transaction_mode": "IMMEDIATE",
+                    "timeout": 20,
+                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                },
+            }
+        from psycopg.conninfo import conninfo_to_dict
+
+        parts = conninfo_to_dict(self.database_url.get_secret_value())
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.get("dbname", "linewarden"),
+            "USER": parts.get("user", ""),
+            "PASSWORD": parts.get("password", ""),
+            "HOST": parts.get("host", ""),
+            "PORT": parts.get("port", ""),
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+        }
+
+    def cache(self) -> dict[str, Any]:
+        """Django's ``CACHES["default"]``: shared by all processes in both modes."""
+        if self.redis_url is None:
+            return {
+                "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+                "LOCATION": self.data / "cache",
+                "OPTIONS": {"MAX_ENTRIES": 20_000},
+            }
+        return {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": self.redis_url.get_secret_value(),
+        }
+
+
+def load() -> Environment:
+    """Settings of this process; makes the data folder, readable by its owner alone."""
+    environment = Environment()
+    environment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return environment

@@ -1,0 +1,16 @@
+"""The doors: the API for people and tools, the door for devices, and the dashboard."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+API_APPS = ("accounts", "fleet", "datasets", "registry", "builds", "telemetry", "review", "rollouts")
+
+urlpatterns = [
+    *[path("api/v1/", include(f"server.{app}.urls")) for app in API_APPS],
+    path("api/schema/", SpectacularAPIView.as_view(), name="openapi"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+    path("device/v1/", include("server.device_gateway.urls")),
+    path("", include("fleet_ui.urls")),
+]

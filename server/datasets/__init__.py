@@ -1,0 +1,1 @@
+"""Immutable dataset versions: images and labels by content."""

@@ -1,0 +1,1 @@
+"""Sites, lines, devices, hardware profiles, groups, presence."""

@@ -1,0 +1,177 @@
+"""Where devices stand, what they are, and which of them belong together."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from inference_core.contract.build import ProfileSpec
+from inference_core.contract.serve import Camera as CameraMessage
+from server.fleet.states import DeviceState
+
+
+class Site(models.Model):
+    """A factory."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Line(models.Model):
+    """One production line of a site; the unit of randomisation."""
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="lines")
+    name = models.SlugField(max_length=100)
+    title = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="line_name_per_site")]
+
+    def __str__(self) -> str:
+        return f"{self.site} / {self.title}"
+
+
+class HardwareProfile(models.Model):
+    """Board, accelerator and runtime that an artifact is bound to."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    runtime = models.CharField(max_length=30)
+    architecture = models.CharField(max_length=20)
+    precisions = models.JSONField(help_text="Candidates that a build tries, e.g. fp32, int8.")
+    threads = models.PositiveSmallIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def spec(self) -> ProfileSpec:
+        """The profile as the contract has it."""
+        return ProfileSpec(
+            name=self.name,
+            runtime=self.runtime,
+            architecture=self.architecture,
+            precisions=tuple(self.precisions),
+            threads=self.threads,
+        )
+
+
+class Device(models.Model):
+    """An enrolled box. ``pending_public_key`` waits for approval; the old key lives until then."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    serial = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=20, choices=DeviceState, default=DeviceState.PENDING)
+    public_key = models.TextField(help_text="Ed25519, PEM.")
+    pending_public_key = models.TextField(blank=True)
+    line = models.ForeignKey(Line, models.PROTECT, related_name="devices")
+    profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="devices")
+    facts = models.JSONField(default=dict)
+    sample_every_s = models.FloatField(default=10.0)
+    enrolled_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["serial"]
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class Presence(models.Model):
+    """What the last poll said. Narrow, and written coalesced, because it changes all the time."""
+
+    device = models.OneToOneField(Device, models.CASCADE, primary_key=True, related_name="presence")
+    last_seen_at = models.DateTimeField()
+    boot_id = models.UUIDField()
+    generation = models.BigIntegerField(default=0)
+    running_sha256 = models.CharField(max_length=64, blank=True)
+    agent_version = models.CharField(max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.device} at {self.last_seen_at}"
+
+
+class Camera(models.Model):
+    """A source on a device; configuration of the device, not of a release."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="cameras")
+    name = models.SlugField(max_length=100)
+    role = models.SlugField(max_length=100, default="main")
+    address = models.CharField(max_length=1000)
+    frames_per_s = models.FloatField(default=2.0)
+    mm_per_px = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "name"], name="camera_name_per_device")
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.device}/{self.name}"
+
+    @property
+    def message(self) -> CameraMessage:
+        """The camera as the contract has it."""
+        return CameraMessage(
+            name=self.name,
+            role=self.role,
+            address=self.address,
+            frames_per_s=self.frames_per_s,
+            mm_per_px=self.mm_per_px,
+        )
+
+
+class Group(models.Model):
+    """A set of devices that are managed together."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    devices = models.ManyToManyField(Device, through="Membership", related_name="groups")
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Membership(models.Model):
+    """A device's place in a group, and since when."""
+
+    group = models.ForeignKey(Group, models.CASCADE, related_name="memberships")
+    device = models.ForeignKey(Device, models.CASCADE, related_name="memberships")
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "device"], name="member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.device} in {self.group}"
+
+
+class EnrolmentToken(models.Model):
+    """Lets boxes in: only its SHA-256 is stored, uses are counted, at most 24 hours."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    line = models.ForeignKey(Line, models.CASCADE, related_name="enrolment_tokens")
+    group = models.ForeignKey(Group, models.SET_NULL, null=True, blank=True)
+    uses_left = models.PositiveIntegerField(default=1)
+    is_preauthorised = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.uses_left} uses until {self.expires_at}"
+
+
+class UsedAssertion(models.Model):
+    """Client assertions that were exchanged already: each works once."""
+
+    jti = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.jti

@@ -1,0 +1,69 @@
+"""Errors that a caller can act on: what happened, whose fault it is, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """Base of what services raise; the API answers it as a problem document (RFC 9457).
+
+    ``detail`` is a sentence for a person. ``extra`` holds members that a program may read.
+    """
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class Invalid(DomainError):
+    """The request is understood and wrong: mend it before sending it again."""
+
+    status = 422
+    code = "invalid"
+
+
+class NotFound(DomainError):
+    """There is no such thing, or none within the caller's scope."""
+
+    status = 404
+    code = "not_found"
+
+
+class Forbidden(DomainError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class Unauthenticated(DomainError):
+    """The caller did not prove who it is."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Conflict(DomainError):
+    """The request was right for a state that is past."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(DomainError):
+    """More bytes than the limit allows; ``extra`` names the limit."""
+
+    status = 413
+    code = "too_large"
+
+
+class Unavailable(DomainError):
+    """Not now; the same request may succeed later."""
+
+    status = 503
+    code = "unavailable"

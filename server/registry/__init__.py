@@ -1,0 +1,1 @@
+"""Models, versions, pipelines and releases."""

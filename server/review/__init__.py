@@ -1,0 +1,1 @@
+"""Sampled frames that people look at."""

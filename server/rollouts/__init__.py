@@ -1,0 +1,1 @@
+"""Rollouts, stages, deployments, gates."""

@@ -1,0 +1,111 @@
+"""Plans to bring a group to a release, and each device's part in them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase, FailureCause
+from server.builds.models import ReleaseTarget
+from server.fleet.models import Device, Group
+from server.registry.models import Release
+from server.rollouts.states import RolloutState, StageState
+
+PHASES = [(str(phase), str(phase)) for phase in DeploymentPhase]
+CAUSES = [(str(cause), str(cause)) for cause in FailureCause]
+TERMINAL = sorted(map(str, TERMINAL_PHASES))
+
+
+class Rollout(models.Model):
+    """A plan to bring a group to a release. The highest ``epoch`` wins on a device."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    epoch = models.PositiveBigIntegerField(unique=True)
+    release = models.ForeignKey(Release, models.PROTECT, related_name="rollouts")
+    group = models.ForeignKey(Group, models.PROTECT, related_name="rollouts")
+    state = models.CharField(max_length=20, choices=RolloutState, default=RolloutState.DRAFT)
+    reason = models.TextField(blank=True, help_text="Why it holds, or why it ended.")
+    policy = models.JSONField(help_text="Gate policy and probation limits.")
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-epoch"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Stage(models.Model):
+    """An ordered slice of a rollout. ``verdict`` is the last judgement of its gate."""
+
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="stages")
+    index = models.PositiveSmallIntegerField()
+    size = models.PositiveIntegerField(help_text="Devices up to and including this stage.")
+    state = models.CharField(max_length=20, choices=StageState, default=StageState.WAITING)
+    verdict = models.JSONField(default=dict)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    soaking_since = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rollout", "index"], name="stage_once")]
+        ordering = ["index"]
+
+    def __str__(self) -> str:
+        return f"{self.rollout} stage {self.index + 1}"
+
+
+class Deployment(models.Model):
+    """One device's part of a rollout. ``version`` counts its accepted changes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="deployments")
+    stage = models.ForeignKey(Stage, models.CASCADE, related_name="deployments")
+    device = models.ForeignKey(Device, models.CASCADE, related_name="deployments")
+    target = models.ForeignKey(ReleaseTarget, models.PROTECT, related_name="deployments")
+    previous = models.ForeignKey(
+        ReleaseTarget, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    phase = models.CharField(max_length=20, choices=PHASES, default=str(DeploymentPhase.QUEUED))
+    version = models.PositiveIntegerField(default=0)
+    seq = models.PositiveIntegerField(default=0, help_text="The device's last accepted change.")
+    cause = models.CharField(max_length=20, choices=CAUSES, blank=True)
+    detail = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["rollout", "device"], name="device_once_per_rollout"),
+            models.UniqueConstraint(
+                fields=["device"], condition=~Q(phase__in=TERMINAL), name="one_open_deployment"
+            ),
+        ]
+        indexes = [models.Index(fields=["stage", "phase"])]
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.target} is {self.phase}"
+
+
+class Desired(models.Model):
+    """What a device should run now. ``generation`` grows with every change of the goal."""
+
+    device = models.OneToOneField(Device, models.CASCADE, primary_key=True, related_name="desired")
+    generation = models.PositiveBigIntegerField(default=0)
+    target = models.ForeignKey(
+        ReleaseTarget, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    deployment = models.ForeignKey(
+        Deployment, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.device}: generation {self.generation}"

@@ -1,0 +1,1 @@
+"""Ingest of what devices tell, and its roll-ups."""

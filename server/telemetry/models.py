@@ -1,0 +1,89 @@
+"""What devices told us, each record exactly once."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from server.fleet.models import Device
+
+
+class Cursor(models.Model):
+    """How far a boot of a device is stored. Locked while a batch goes in."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="cursors")
+    boot_id = models.UUIDField()
+    acked_seq = models.PositiveBigIntegerField(default=0)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["device", "boot_id"], name="cursor_once")]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.boot_id}: {self.acked_seq}"
+
+
+class HourSummary(models.Model):
+    """Merged summaries of one camera under one release within one UTC hour."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="summaries")
+    camera = models.SlugField(max_length=100)
+    release_sha256 = models.CharField(max_length=64)
+    hour = models.DateTimeField()
+    frames = models.PositiveBigIntegerField(default=0)
+    passed = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    lost = models.JSONField(default=dict)
+    faults = models.JSONField(default=dict)
+    latency_ms = models.JSONField(default=dict, help_text="Histograms by stage.")
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device", "camera", "release_sha256", "hour"], name="summary_once"
+            )
+        ]
+        indexes = [models.Index(fields=["release_sha256", "hour"])]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.hour}"
+
+
+class TelemetryRecord(models.Model):
+    """Health, events and gaps as they came. ``body`` is the contract's message."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="records")
+    boot_id = models.UUIDField()
+    seq = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=20)
+    captured_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    body = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "boot_id", "seq"], name="record_once")
+        ]
+        indexes = [models.Index(fields=["device", "kind", "-captured_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.kind} {self.seq}"
+
+
+class QuarantinedRecord(models.Model):
+    """A record that nobody could read: set aside, so that the rest flows."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="quarantined")
+    boot_id = models.UUIDField()
+    seq = models.PositiveBigIntegerField()
+    received_at = models.DateTimeField()
+    raw = models.TextField()
+    problem = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "boot_id", "seq"], name="quarantined_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.seq}: {self.problem[:60]}"

@@ -1,0 +1,1 @@
+"""The TUF repository: who vouches for which bytes."""

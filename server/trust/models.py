@@ -1,0 +1,41 @@
+"""The TUF repository in rows: one transaction publishes, replicas serve."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class MetadataFile(models.Model):
+    """One signed version of one role's metadata, byte for byte as it is served."""
+
+    role = models.CharField(max_length=120)
+    version = models.PositiveIntegerField()
+    body = models.BinaryField()
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["role", "version"], name="metadata_version_once")
+        ]
+        ordering = ["role", "-version"]
+
+    def __str__(self) -> str:
+        return f"{self.version}.{self.role}"
+
+
+class SignedTarget(models.Model):
+    """A target that a profile's role vouches for; its bytes are a blob."""
+
+    profile = models.SlugField(max_length=100)
+    path = models.CharField(max_length=300, unique=True)
+    sha256 = models.CharField(max_length=64)
+    length = models.BigIntegerField()
+    custom = models.JSONField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["path"]
+
+    def __str__(self) -> str:
+        return self.path

@@ -1,0 +1,21 @@
+"""Django settings of the tests: the product's own, in a data folder that goes away."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+if "LINEWARDEN_DATA" not in os.environ:
+    folder = tempfile.mkdtemp(prefix="linewarden-test-")
+    os.environ["LINEWARDEN_DATA"] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+from server.config.settings import *  # noqa: E402, F403 - the point of this file
+from server.config.settings import DATA, DATABASES  # noqa: E402
+
+# A file and not memory: transactions, locks and several connections are the real ones.
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite")}
+
+# Hashing that is slow by design would be most of the time of the tests.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
