@@ -1,0 +1,1 @@
+"""Decoders know meaning: output tensors to results, one file for each kind."""

@@ -1,0 +1,47 @@
+"""Which module decodes which kind of output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_core.contract.manifest import ModelManifest
+from inference_core.errors import DecodeFailed, NotFinite
+from inference_core.image import Transform
+from inference_core.results import Regions, TextLines
+
+_MODULES: dict[str, str] = {
+    "segment": "inference_core.decode.segment",
+    "ctc": "inference_core.decode.ctc",
+}
+"""A module has ``decode(output, manifest, transform)``, where ``output`` is known to be finite."""
+
+
+def decode(
+    outputs: Mapping[str, NDArray[Any]], manifest: ModelManifest, transform: Transform
+) -> Regions | TextLines:
+    """What the outputs of one inference mean, in frame pixels.
+
+    Raises ``NotFinite`` and ``DecodeFailed``.
+    """
+    name = manifest.decoder.output
+    if name not in outputs:
+        raise DecodeFailed(f"the decoder reads {name!r}, but got {sorted(outputs)}")
+    output = outputs[name]
+    require_finite(name, output)
+    module = import_module(_MODULES[manifest.decoder.kind])
+    result: Regions | TextLines = module.decode(output, manifest, transform)
+    return result
+
+
+def require_finite(name: str, output: NDArray[Any]) -> None:
+    """Raises ``NotFinite`` for an output with NaN or infinity in it."""
+    # A sum is finite only if all terms are; it is ten times cheaper than a mask of all terms.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(output.sum(dtype=np.float64))
+    if suspicious and not np.isfinite(output).all():
+        raise NotFinite(f"output {name!r} holds NaN or infinity")

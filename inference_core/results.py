@@ -1,0 +1,101 @@
+"""What decoders find: arrays with the field's names, checked at birth, in frame pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_core.contract.results import RegionResult, TextLineResult
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """N connected regions of a segmentation, largest first."""
+
+    labels: tuple[str, ...]
+    """Names of the classes; ``class_id`` points into them."""
+    class_id: NDArray[np.int64]
+    score: Floats
+    """Mean probability over the region."""
+    xyxy: Floats
+    area_px: Floats
+    length_px: Floats
+    """Longer side of the tight, rotated box."""
+    polygons: tuple[Floats, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.class_id)
+        _check("class_id", self.class_id, (count,))
+        _check("score", self.score, (count,))
+        _check("xyxy", self.xyxy, (count, 4))
+        _check("area_px", self.area_px, (count,))
+        _check("length_px", self.length_px, (count,))
+        _check_polygons(self.polygons, count)
+        if count and not 0 <= self.class_id.min() <= self.class_id.max() < len(self.labels):
+            raise ValueError(f"class_id points outside the {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def to_contract(self, mm_per_px: float | None = None) -> tuple[RegionResult, ...]:
+        """The regions as messages; millimetres only where the camera's scale is known."""
+        return tuple(self._region(index, mm_per_px) for index in range(len(self)))
+
+    def _region(self, index: int, mm_per_px: float | None) -> RegionResult:
+        area, length = float(self.area_px[index]), float(self.length_px[index])
+        x0, y0, x1, y1 = self.xyxy[index].tolist()
+        return RegionResult(
+            label=self.labels[self.class_id[index]],
+            score=float(self.score[index]),
+            xyxy=(x0, y0, x1, y1),
+            polygon=_points(self.polygons[index]),
+            area_px=area,
+            area_mm2=None if mm_per_px is None else area * mm_per_px**2,
+            length_mm=None if mm_per_px is None else length * mm_per_px,
+        )
+
+
+@dataclass(frozen=True)
+class TextLines:
+    """N lines of text."""
+
+    text: tuple[str, ...]
+    score: Floats
+    """Mean probability of the characters; 0 where nothing was read."""
+    polygons: tuple[Floats, ...]
+
+    def __post_init__(self) -> None:
+        _check("score", self.score, (len(self.text),))
+        _check_polygons(self.polygons, len(self.text))
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def to_contract(self) -> tuple[TextLineResult, ...]:
+        """The lines as messages."""
+        return tuple(
+            TextLineResult(text=text, score=float(score), polygon=_points(polygon))
+            for text, score, polygon in zip(self.text, self.score, self.polygons, strict=True)
+        )
+
+
+def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+
+
+def _check_polygons(polygons: tuple[Floats, ...], count: int) -> None:
+    if len(polygons) != count:
+        raise ValueError(f"{len(polygons)} polygons for {count} results")
+    for polygon in polygons:
+        _check("polygon", polygon, (len(polygon), 2))
+
+
+def _points(polygon: Floats) -> tuple[tuple[float, float], ...]:
+    return tuple((round(x, 2), round(y, 2)) for x, y in polygon.tolist())

@@ -1,0 +1,1 @@
+"""Runtimes move tensors: one file for each library that executes a model."""
