@@ -1,0 +1,104 @@
+"""From a file to a parsed ModelProto: bounded, and nothing outside the file is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from inference_core.inspection.problem import (
+    MAX_MODEL_BYTES,
+    MAX_NODES,
+    MAX_TENSORS,
+    RefusedError,
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file; ``OSError`` where it is no readable regular file, refused where too large."""
+    # Non-blocking, because opening a FIFO that nobody writes to would wait for ever.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        data = file.read(MAX_MODEL_BYTES + 1)
+    if len(data) > MAX_MODEL_BYTES:
+        raise RefusedError("too_large", f"the file is larger than {MAX_MODEL_BYTES} bytes")
+    return data
+
+
+def parse(data: bytes) -> onnx.ModelProto:
+    """Parse; refuse what is not one whole ONNX model, or keeps its weights elsewhere."""
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise RefusedError(
+            "not_onnx", "the file is not an ONNX model, or it was cut short; upload it again"
+        ) from error
+    if not (model.ir_version and model.opset_import and model.graph.node):
+        raise RefusedError("not_onnx", "the file holds no ONNX graph")
+    _check_counts(model)
+    _check_weights_are_inside(model)
+    return model
+
+
+def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """The main graph and every graph inside a node's attributes."""
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    waiting.append(attribute.g)
+                waiting.extend(attribute.graphs)
+
+
+def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node of every graph."""
+    for graph in graphs(model):
+        yield from graph.node
+
+
+def stored_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor whose values the file holds: initialisers and attributes, sparse ones too."""
+    for graph in graphs(model):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            yield from _tensors_of_attributes(node)
+
+
+def _tensors_of_attributes(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+        for tensor in (*sparse, *attribute.sparse_tensors):
+            yield from (tensor.values, tensor.indices)
+
+
+def _check_counts(model: onnx.ModelProto) -> None:
+    if sum(len(graph.node) for graph in graphs(model)) > MAX_NODES:
+        raise RefusedError("too_large", f"the graph has more than {MAX_NODES} nodes")
+    for count, _ in enumerate(stored_tensors(model), start=1):
+        if count > MAX_TENSORS:
+            raise RefusedError("too_large", f"the graph stores more than {MAX_TENSORS} tensors")
+
+
+def _check_weights_are_inside(model: onnx.ModelProto) -> None:
+    for tensor in stored_tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise RefusedError(
+                "external_data",
+                f"weights of {tensor.name!r} lie outside the file; save the model as one file "
+                "(onnx.save with save_as_external_data=False)",
+            )
