@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.functional import cached_property
 
 
 class Role(models.TextChoices):
@@ -22,6 +23,15 @@ class Role(models.TextChoices):
 
 class User(AbstractUser):
     """A person who signs in."""
+
+    @cached_property
+    def assignments(self) -> tuple[RoleAssignment, ...]:
+        """Roles as they were when first asked: one read a request, not one a check."""
+        return tuple(self.roles.all())
+
+    def forget_assignments(self) -> None:
+        """Read the roles afresh when next asked."""
+        self.__dict__.pop("assignments", None)
 
 
 class RoleAssignment(models.Model):

@@ -1,5 +1,7 @@
 """Errors that a caller can act on: what happened, whose fault it is, what to do next."""
 
+# ruff: noqa: N818 - they read as answers (`raise NotFound`), and all end up as such
+
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -55,11 +57,32 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class Gone(DomainError):
+    """What the request speaks of has ended and never comes back."""
+
+    status = 410
+    code = "gone"
+
+
+class UnsupportedType(DomainError):
+    """The body is of a kind that this address does not take."""
+
+    status = 415
+    code = "unsupported_type"
+
+
 class TooLarge(DomainError):
     """More bytes than the limit allows; ``extra`` names the limit."""
 
     status = 413
     code = "too_large"
+
+
+class TooMany(DomainError):
+    """The caller asks too often; wait and try again."""
+
+    status = 429
+    code = "too_many"
 
 
 class Unavailable(DomainError):

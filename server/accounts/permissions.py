@@ -1,0 +1,26 @@
+"""The right to call an address; which rows it may touch is a matter of ``scope``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from server.accounts.models import Role
+from server.accounts.scope import has_role
+
+
+@cache
+def at_least(role: Role) -> type[BasePermission]:
+    """A DRF permission: the caller has ``role``, or one above it, at one site at least."""
+
+    class AtLeast(BasePermission):
+        message = f"This needs the role {role.value}."
+
+        def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
+            return has_role(request.user, role)
+
+    AtLeast.__name__ = AtLeast.__qualname__ = f"AtLeast{role.value.title()}"
+    return AtLeast
