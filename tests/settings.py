@@ -10,8 +10,8 @@ if "LINEWARDEN_DATA" not in os.environ:
     os.environ["LINEWARDEN_DATA"] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
-from server.config.settings import *  # noqa: E402, F403 - the point of this file
-from server.config.settings import DATA, DATABASES  # noqa: E402
+from server.config.settings import *  # noqa: F403 - the point of this file
+from server.config.settings import DATA, DATABASES
 
 # A file and not memory: transactions, locks and several connections are the real ones.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -85,7 +85,7 @@ class Batch(Message):
 
     @model_validator(mode="after")
     def _sequence_has_no_hole(self) -> Batch:
-        for before, record in zip(self.records, self.records[1:]):
+        for before, record in zip(self.records, self.records[1:], strict=False):
             first = record.body.first_seq if isinstance(record.body, Gap) else record.seq
             if first != before.seq + 1:
                 raise ValueError(f"record {record.seq} does not follow record {before.seq}")

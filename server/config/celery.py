@@ -12,7 +12,7 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
 
-from server.config import settings  # noqa: E402 - the module must be named before Django reads it
+from server.config import settings
 
 ENV = settings.ENV
 

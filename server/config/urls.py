@@ -5,7 +5,16 @@ from __future__ import annotations
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-API_APPS = ("accounts", "fleet", "datasets", "registry", "builds", "telemetry", "review", "rollouts")
+API_APPS = (
+    "accounts",
+    "fleet",
+    "datasets",
+    "registry",
+    "builds",
+    "telemetry",
+    "review",
+    "rollouts",
+)
 
 urlpatterns = [
     *[path("api/v1/", include(f"server.{app}.urls")) for app in API_APPS],

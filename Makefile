@@ -1,0 +1,50 @@
+# Linewarden. `make run` and `make test` are all that a newcomer needs.
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= data
+
+PY := .venv/bin/python
+EXTRAS := agent,server,build,dev
+
+.PHONY: help install run demo test check format bench screenshots clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
+
+install: .venv/installed ## Make the environment (.venv) and nothing else
+
+.venv/installed: pyproject.toml constraints.txt
+	@"$(PYTHON)" server/preflight.py install
+	@echo "Making .venv (about 1.4 GB; some minutes on a slow line) …"
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch .venv/installed
+
+run: .venv/installed ## Start server, worker and three agents here; PORT= and DATA= move it
+	@$(PY) server/preflight.py run --data "$(DATA)" --port "$(PORT)"
+	@exec $(PY) -m server run --data "$(DATA)" --port "$(PORT)"
+
+demo: .venv/installed ## The whole story once, without a browser; ends with one JSON object
+	@$(PY) server/preflight.py demo
+	@exec $(PY) -m server demo
+
+test: .venv/installed ## All tests; says what it skipped and why
+	@exec $(PY) -m pytest
+
+check: .venv/installed ## ruff, mypy, import-linter
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+format: .venv/installed ## Let ruff put the code into shape
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: .venv/installed ## Speed as ratios in one run
+	@test -d tests/benchmarks || { echo "There are no benchmarks yet."; exit 2; }
+	@exec $(PY) -m tests.benchmarks
+
+clean: ## Remove the environment and caches; data stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

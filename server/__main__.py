@@ -1,0 +1,52 @@
+"""``python -m server run | demo | prepare``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="start server, worker and three agents, until Ctrl-C")
+    run.add_argument("--data", type=Path, default=Path("data"), help="where everything is kept")
+    run.add_argument("--port", type=int, default=8000)
+    demo = commands.add_parser("demo", help="the sample story once, then one JSON object")
+    demo.add_argument("--data", type=Path, help="keep the data here; the default forgets it")
+    demo.add_argument("--port", type=int, help="the default takes a free one")
+    commands.add_parser("prepare", help="migrate, seed, and print the password of a new admin")
+    return parser
+
+
+def _prepare() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
+    import django
+
+    django.setup()
+    from server.config.prepare import ADMIN, prepare
+
+    password = prepare()
+    if password:
+        sys.stdout.write(f"user {ADMIN}, password {password}\n")
+    return 0
+
+
+def main() -> int:
+    """Dispatch; the modules configure Django for the chosen data folder before they load it."""
+    options = _parser().parse_args()
+    if options.command == "run":
+        from server.demo.run import run
+
+        return run(options.data.absolute(), options.port)
+    if options.command == "prepare":
+        return _prepare()
+    from server.demo.headless import demo
+
+    return demo(options.data and options.data.absolute(), options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
