@@ -172,6 +172,10 @@ class BuildOutcome(Message):
     artifact_sha256: Sha256 | None = None
     artifact_bytes: int | None = None
     certificate: ParityCertificate | None = None
+    manifest: ModelManifest | None = Field(
+        default=None,
+        description="With a success: the job's manifest, its alphabet read from the model.",
+    )
 
 
 BuildEvent = Annotated[Union[BuildProgress, BuildOutcome], Field(discriminator="event")]
