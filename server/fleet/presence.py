@@ -1,0 +1,110 @@
+"""When devices were last seen: changes are written at once, idle polls together.
+
+An idle poll costs a dictionary entry. A thread, started by the first of them, writes what came
+in within ``FLUSH_S`` by one statement; a crash loses that much of ``last_seen_at`` and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from inference_core.contract.device import Report
+from server.fleet.models import Device, Presence
+from server.lib import clock
+
+FLUSH_S = 5.0
+_CHUNK = 10_000
+_lock = threading.Lock()
+_seen: dict[str, datetime] = {}
+_flusher: threading.Thread | None = None
+logger = logging.getLogger(__name__)
+
+
+def write(*, device: Device, report: Report) -> None:
+    """Store what a device says of itself, now."""
+    Presence.objects.bulk_create(
+        [
+            Presence(
+                device=device,
+                last_seen_at=clock.now(),
+                boot_id=report.boot_id,
+                generation=report.generation,
+                running_sha256=report.running_sha256 or "",
+                agent_version=report.agent_version[:40],
+            )
+        ],
+        update_conflicts=True,
+        unique_fields=["device"],
+        update_fields=[
+            "last_seen_at",
+            "boot_id",
+            "generation",
+            "running_sha256",
+            "agent_version",
+        ],
+    )
+
+
+def note(device_id: UUID | str) -> None:
+    """Remember that a device polled and had nothing new to say."""
+    with _lock:
+        _seen[str(device_id)] = clock.now()
+    _start_flusher()
+
+
+def flush() -> int:
+    """Write what was noted; returns how many devices. What cannot be written is kept."""
+    global _seen  # noqa: PLW0603 - swapped whole, so that the lock is held for an instant
+    with _lock:
+        taken, _seen = _seen, {}
+    try:
+        _write_all(taken)
+    except DatabaseError:
+        with _lock:
+            _seen = taken | _seen
+        raise
+    return len(taken)
+
+
+def _write_all(taken: dict[str, datetime]) -> None:
+    if not taken:
+        return
+    # One moment for all, the earliest: nobody is called seen later than it was.
+    at = min(taken.values())
+    ids = list(taken)
+    for start in range(0, len(ids), _CHUNK):
+        Presence.objects.filter(
+            device_id__in=ids[start : start + _CHUNK], last_seen_at__lt=at
+        ).update(last_seen_at=at)
+
+
+def _start_flusher() -> None:
+    """Once a process, and after any fork: the thread belongs to the process that polls reach."""
+    global _flusher  # noqa: PLW0603 - one thread a process
+    if _flusher is not None and _flusher.is_alive():
+        return
+    if not getattr(settings, "PRESENCE_FLUSHES_ITSELF", True):
+        return
+    with _lock:
+        if _flusher is None or not _flusher.is_alive():
+            _flusher = threading.Thread(target=_flush_forever, name="presence", daemon=True)
+            _flusher.start()
+
+
+def _flush_forever() -> None:
+    pause = threading.Event()
+    while not pause.wait(FLUSH_S):
+        close_old_connections()
+        try:
+            flush()
+        except DatabaseError:
+            logger.warning("presence could not be written; trying again", exc_info=True)
+        finally:
+            close_old_connections()

@@ -1,0 +1,121 @@
+"""What may be seen of the fleet, cut to the caller's sites."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from inference_core.contract.device import DeviceConfig
+from server.accounts.models import Role, User
+from server.accounts.scope import site_names
+from server.fleet.models import Device, Group, HardwareProfile, Line, Presence, Site
+from server.fleet.states import DeviceState
+from server.lib.errors import NotFound
+
+Caller = User | AnonymousUser
+
+
+class PresenceWord(StrEnum):
+    """How lately a device was heard of, in periods of the poll."""
+
+    ONLINE = "online"
+    STALE = "stale"
+    OFFLINE = "offline"
+
+
+ONLINE_POLLS = 2.5
+STALE_POLLS = 10.0
+_FLUSH_SLACK = timedelta(seconds=10)
+"""Idle polls are written every few seconds; nobody is called late for that."""
+
+
+def presence_limits(now: datetime) -> tuple[datetime, datetime]:
+    """Seen since the first: online; since the second: stale; before it: offline."""
+    poll_s = settings.ENV.poll_s
+    online = now - timedelta(seconds=ONLINE_POLLS * poll_s) - _FLUSH_SLACK
+    return online, now - timedelta(seconds=STALE_POLLS * poll_s) - _FLUSH_SLACK
+
+
+def presence(device: Device, now: datetime) -> PresenceWord:
+    """Derived from the last poll, never stored. A device that never polled is offline."""
+    row: Presence | None = getattr(device, "presence", None)
+    online_since, stale_since = presence_limits(now)
+    if row is None or row.last_seen_at < stale_since:
+        return PresenceWord.OFFLINE
+    return PresenceWord.ONLINE if row.last_seen_at >= online_since else PresenceWord.STALE
+
+
+def with_presence(devices: QuerySet[Device], word: PresenceWord, now: datetime) -> QuerySet[Device]:
+    """Those of ``devices`` whose presence is ``word``, found by the database."""
+    online_since, stale_since = presence_limits(now)
+    if word is PresenceWord.ONLINE:
+        return devices.filter(presence__last_seen_at__gte=online_since)
+    if word is PresenceWord.STALE:
+        return devices.filter(
+            presence__last_seen_at__gte=stale_since, presence__last_seen_at__lt=online_since
+        )
+    return devices.filter(Q(presence=None) | Q(presence__last_seen_at__lt=stale_since))
+
+
+def sites_for(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Site]:
+    """Sites where ``user`` has at least ``role``."""
+    names = site_names(user, role)
+    sites = Site.objects.order_by("name")
+    return sites if names is None else sites.filter(name__in=names)
+
+
+def lines_for(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Line]:
+    """Lines of those sites."""
+    names = site_names(user, role)
+    lines = Line.objects.select_related("site").order_by("site__name", "name")
+    return lines if names is None else lines.filter(site__name__in=names)
+
+
+def line_for(user: Caller, site: str, name: str, role: Role = Role.VIEWER) -> Line:
+    """One line; NotFound where there is none within the caller's scope."""
+    line = lines_for(user, role).filter(site__name=site, name=name).first()
+    if line is None:
+        raise NotFound(f"There is no line {name!r} of a site {site!r} in your scope.")
+    return line
+
+
+def devices_for(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Device]:
+    """Devices at sites where ``user`` has at least ``role``, with place, profile and presence."""
+    names = site_names(user, role)
+    devices = Device.objects.select_related("line__site", "profile", "presence")
+    return devices if names is None else devices.filter(line__site__name__in=names)
+
+
+def device_for(user: Caller, device_id: UUID | str, role: Role = Role.VIEWER) -> Device:
+    """One device; NotFound outside the caller's scope, as if it did not exist."""
+    device = devices_for(user, role).filter(pk=device_id).first()
+    if device is None:
+        raise NotFound("There is no such device in your scope.")
+    return device
+
+
+def group_named(name: str) -> Group:
+    """A group by its name. Groups cross sites; what they show of devices is scoped."""
+    group = Group.objects.filter(name=name).first()
+    if group is None:
+        raise NotFound(f"There is no group {name!r}.")
+    return group
+
+
+def profiles_in_use() -> QuerySet[HardwareProfile]:
+    """Profiles of devices that are not revoked: what builds are needed for."""
+    in_use = Device.objects.exclude(state=DeviceState.REVOKED).values("profile")
+    return HardwareProfile.objects.filter(pk__in=in_use).order_by("name")
+
+
+def config_of(device: Device) -> DeviceConfig:
+    """The device's own configuration, as it goes into its goal."""
+    return DeviceConfig(
+        cameras=tuple(camera.message for camera in device.cameras.all()),
+        sample_every_s=device.sample_every_s,
+    )
