@@ -1,0 +1,20 @@
+"""Tests that need a server of its own kind say so; without it they are skipped aloud."""
+
+import os
+
+import pytest
+
+from tests.servers import MISSING_HINT, is_installed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MISSING_HINT:
+            if item.get_closest_marker(name) and not is_installed(name):
+                _refuse_or_skip(item, name)
+
+
+def _refuse_or_skip(item: pytest.Item, name: str) -> None:
+    if os.environ.get("LINEWARDEN_REQUIRE_SERVERS"):
+        raise pytest.UsageError(f"{item.nodeid} needs {name}, which is not installed here")
+    item.add_marker(pytest.mark.skip(reason=f"needs {name}: {MISSING_HINT[name]}"))
