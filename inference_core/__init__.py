@@ -4,4 +4,39 @@ Runs alone on a laptop: no Django, no network. ``inference_core.contract`` holds
 the wire and may be imported without numpy.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Frame": "inference_core.pipeline.frames",
+    "LoadedModel": "inference_core.pipeline.models",
+    "Pipeline": "inference_core.pipeline.graph",
+    "Regions": "inference_core.results",
+    "SessionOptions": "inference_core.runtimes.base",
+    "TextLines": "inference_core.results",
+    "available": "inference_core.runtimes.lookup",
+    "check_rules": "inference_core.pipeline.rules",
+    "decode": "inference_core.decode.lookup",
+    "draw_result": "inference_core.pipeline.sinks",
+    "get_runtime": "inference_core.runtimes.lookup",
+    "load_model": "inference_core.pipeline.models",
+    "prepare": "inference_core.image",
+    "read_picture": "inference_core.picture",
+}
+"""Public names. Each is imported when it is first used: the contract must stay light."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,62 @@
+"""The command ``infer``: one table, one module a command."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from inference_core import __version__
+from inference_core.errors import CoreError
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+EXIT_DONE = 0
+EXIT_GATE_FAILED = 1
+EXIT_WRONG_USE = 2
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("inference_core.commands.run", "judge pictures with a model or a pipeline"),
+    "serve": ("inference_core.commands.serve", "the child of an agent: judge cameras until told"),
+    "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
+    "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
+    "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
+    "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
+}
+"""A module has ``add_arguments(parser)`` and ``execute(args) -> int``; only one is imported."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    0 done, 1 ran and failed the gate, 2 wrong use or bad input with one sentence on stderr.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if word in COMMANDS), None)
+    args = _make_parser(chosen).parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=args.log_level, format=_LOG_FORMAT)
+    try:
+        code: int = import_module(COMMANDS[args.command][0]).execute(args)
+    except CoreError as error:
+        sys.stderr.write(f"infer {args.command}: {error}\n")
+        return EXIT_WRONG_USE
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _make_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Arguments of the chosen command only: the others' packages may not be installed."""
+    parser = argparse.ArgumentParser(prog="infer", description="Industrial vision at the edge.")
+    parser.add_argument("--version", action="version", version=f"infer {__version__}")
+    parser.add_argument(
+        "--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"]
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name == chosen:
+            import_module(module).add_arguments(command)
+    return parser

@@ -1,0 +1,1 @@
+"""One module for each command of `infer`: `add_arguments(parser)` and `execute(args)`."""

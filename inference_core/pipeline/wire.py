@@ -1,0 +1,112 @@
+"""The child's side of the line protocol with the agent: events out, commands in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from inference_core.contract.base import Message
+from inference_core.contract.serve import Command
+
+_log = logging.getLogger(__name__)
+_MAX_LINE_BYTES = 64 * 1024
+EXIT_ORPHANED = 3
+
+
+class EventStream:
+    """Writes events as JSON lines; safe to use from several threads."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    @classmethod
+    def capture_stdout(cls) -> EventStream:
+        """Takes file descriptor 1 for events alone.
+
+        Whatever else prints, Python or a native library, lands on stderr from now on.
+        """
+        sys.stdout.flush()
+        events = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+        return cls(events)
+
+    def emit(self, event: Message) -> None:
+        """Writes one line. Leaves the process where the agent no longer reads."""
+        line = event.to_json() + b"\n"
+        try:
+            with self._lock:
+                _write_all(self._stream, line)
+        except BrokenPipeError:
+            abandon("stdout is closed")
+
+
+class Control:
+    """What the agent wants: set by the threads of stdin and signals, read by the frame loop."""
+
+    def __init__(self, *, paused: bool) -> None:
+        self._paused = paused
+        self._stopping = False
+        self._changed = threading.Condition()
+
+    @property
+    def is_paused(self) -> bool:
+        """No frames are taken."""
+        return self._paused
+
+    @property
+    def is_stopping(self) -> bool:
+        """The frame in hand is the last."""
+        return self._stopping
+
+    def obey(self, command: str) -> None:
+        """Takes in ``pause``, ``resume`` or ``stop``."""
+        with self._changed:
+            if command == "stop":
+                self._stopping = True
+            else:
+                self._paused = command == "pause"
+            self._changed.notify_all()
+
+    def wait(self, longest_s: float) -> None:
+        """Sleeps, but wakes when the agent wants something else."""
+        with self._changed:
+            if not self._stopping:
+                self._changed.wait(longest_s)
+
+
+def listen(stream: BinaryIO, control: Control) -> None:
+    """Starts a thread that obeys commands. The end of the stream means that the agent died."""
+    threading.Thread(target=_obey_lines, args=(stream, control), name="stdin", daemon=True).start()
+
+
+def abandon(reason: str) -> None:
+    """Leaves at once, also from within a hanging native call: nobody is there to be told."""
+    sys.stderr.write(f"infer serve: {reason}: the agent is gone\n")
+    sys.stderr.flush()
+    os._exit(EXIT_ORPHANED)
+
+
+def _obey_lines(stream: BinaryIO, control: Control) -> None:
+    while line := stream.readline(_MAX_LINE_BYTES):
+        _obey_line(line, control)
+    abandon("stdin is closed")
+
+
+def _obey_line(line: bytes, control: Control) -> None:
+    try:
+        control.obey(Command.model_validate_json(line).command)
+    except ValidationError as error:
+        _log.warning("not a command: %r (%s)", line[:200], error.errors()[0]["msg"])
+
+
+def _write_all(stream: BinaryIO, line: bytes) -> None:
+    """An unbuffered pipe may take a part of a long line."""
+    view = memoryview(line)
+    while view:
+        view = view[stream.write(view) :]
