@@ -6,12 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from inference_core.contract.build import InspectionReport, InspectionResult
 from inference_core.contract.manifest import ModelManifest
-
-_MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+from inference_core.errors import BadInput
+from inference_core.files import read_document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 a report, 1 a problem with the model, 2 the files could not be read."""
+    """0 a report, 1 a problem with the model; ``BadInput`` where a file cannot be read."""
+    manifest = read_document(args.manifest, ModelManifest)  # the caller's own: no limits needed
     try:
-        # Parsed outside the limits: the manifest is the caller's own.
-        manifest = ModelManifest.model_validate_json(_read(args.manifest))
         result = _inspect(args.model, manifest, limits=args.limits)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the document"
-        return _fail(f"{args.manifest} is not a manifest: {where}: {first['msg']}")
     except OSError as error:
-        return _fail(str(error))
-    print(result.to_json().decode() if args.json else _describe(result))
+        raise BadInput(f"{args.model} cannot be read: {error.strerror or error}") from error
+    sys.stdout.write((result.to_json().decode() if args.json else _describe(result)) + "\n")
     return 0 if result.report else 1
 
 
@@ -50,16 +43,6 @@ def _inspect(model: Path, manifest: ModelManifest, *, limits: bool) -> Inspectio
     if limits:
         sandbox.limit_resources()
     return inspect_model(model, manifest)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_MAX_MANIFEST_BYTES)
-
-
-def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 2
 
 
 def _describe(result: InspectionResult) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
 from inference_core.contract.build import InspectionReport, InspectionResult, TensorFacts
 from inference_core.contract.manifest import ModelManifest
@@ -34,11 +34,11 @@ def inspect_model(path: Path, manifest: ModelManifest) -> InspectionResult:
     except OSError:
         raise
     except MemoryError:
-        refused = RefusedError("too_large", "the model does not fit in the memory given to inspect")
-        return InspectionResult(problem=refused.problem)
+        detail = "the model does not fit in the memory given to its inspection"
+        return InspectionResult(problem=RefusedError("too_large", detail).problem)
     except Exception as error:  # noqa: BLE001 - onnx raises of every kind on hostile bytes
-        refused = RefusedError("inspection_failed", f"{type(error).__name__}: {error}")
-        return InspectionResult(problem=refused.problem)
+        detail = f"{type(error).__name__}: {error}"
+        return InspectionResult(problem=RefusedError("inspection_failed", detail).problem)
 
 
 def _inspect(path: Path, manifest: ModelManifest) -> InspectionReport:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
 from inference_core.inspection.problem import (
     MAX_MODEL_BYTES,

@@ -103,7 +103,7 @@ def dtype_of(value: onnx.ValueInfoProto) -> str:
 
 
 def _stored_alphabet(model: onnx.ModelProto, key: str) -> list[str]:
-    values = {entry.key: entry.value for entry in model.metadata_props}
+    values: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
     if not values.get(key):
         raise RefusedError(
             "missing_alphabet", f"the model's metadata has no {key!r}; it has {sorted(values)}"

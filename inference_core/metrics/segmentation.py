@@ -34,7 +34,9 @@ class ConfusionMatrix:
         """IoU by class; NaN for a class that is neither in the truth nor in the prediction."""
         hits = np.diag(self._pixels).astype(np.float64)
         union = self._pixels.sum(0) + self._pixels.sum(1) - hits
-        return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+        shares = np.full_like(hits, np.nan)
+        np.divide(hits, union, out=shares, where=union > 0)
+        return shares
 
     def mean_iou(self, *, background: int | None = None) -> float:
         """Mean over the classes seen, without the background, which would hide a lost defect.

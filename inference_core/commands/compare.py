@@ -1,0 +1,62 @@
+"""``infer compare``: what an artifact keeps of its reference ONNX on a labelled set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from inference_core.commands.lines import claim_stdout
+from inference_core.contract.build import ParityFigures, ParityLimits
+from inference_core.contract.manifest import ModelManifest
+from inference_core.contract.words import RuntimeName
+from inference_core.errors import NotFinite
+from inference_core.files import read_document
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="the ONNX file")
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
+    parser.add_argument("--manifest", type=Path, required=True, help="the ModelManifest, JSON")
+    parser.add_argument("--runtime", type=RuntimeName, choices=list(RuntimeName), required=True)
+    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print one ParityFigures")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 the artifact keeps the default limits, 1 it does not, 2 bad input."""
+    from inference_core.optimize import parity
+
+    limits = ParityLimits()
+    with claim_stdout() as out:
+        try:
+            figures = _compare(args)
+        except NotFinite as error:
+            out.write_line(f"refused: {error}")
+            return 1
+        refusal = parity.refuse_candidate(args.artifact.name, figures, limits)
+        if args.json:
+            out.write_message(figures)
+        else:
+            out.write_line(parity.describe_share(args.artifact.name, figures))
+            out.write_line(f"refused: {refusal}" if refusal else "passed")
+        return 1 if refusal else 0
+
+
+def _compare(args: argparse.Namespace) -> ParityFigures:
+    from inference_core.datasets import read_dataset
+    from inference_core.decode.ctc import resolve_alphabet
+    from inference_core.optimize import parity
+    from inference_core.runtimes.base import SessionOptions
+    from inference_core.runtimes.lookup import get_runtime
+
+    given = read_document(args.manifest, ModelManifest)
+    golden = read_dataset(args.dataset)
+    options = SessionOptions(threads=args.threads)
+    reference = get_runtime(RuntimeName.ONNXRUNTIME).load(args.reference, given, options)
+    manifest = resolve_alphabet(given, reference.metadata)
+    artifact = get_runtime(args.runtime).load(args.artifact, manifest, options)
+    return parity.compare(
+        parity.evaluate(reference, manifest, golden), parity.evaluate(artifact, manifest, golden)
+    )

@@ -1,0 +1,35 @@
+"""The seam between the build and the file formats of the runtimes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from inference_core.contract.manifest import ModelManifest
+from inference_core.contract.words import Precision
+from inference_core.optimize.feed import Feed
+
+
+@dataclass(frozen=True)
+class Source:
+    """What all candidates of one build are made from."""
+
+    folded: Path
+    manifest: ModelManifest
+    calibration: Feed
+    architecture: str
+
+
+class Builder(Protocol):
+    """Writes an artifact for one runtime."""
+
+    packages: tuple[str, ...]
+    """Distributions whose versions shape the artifact; the certificate names them."""
+    suffix: str
+
+    def build(self, source: Source, precision: Precision, artifact: Path) -> None:
+        """Write the artifact to a path whose folder is private and may hold other files.
+
+        Raises ``ConversionFailed`` where this precision cannot be made.
+        """
