@@ -1,0 +1,182 @@
+"""The agent put together: what runs beside what, and in which order it starts and stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from device_agent.backoff import Backoff
+from device_agent.child import Event as ChildEvent
+from device_agent.config import Config
+from device_agent.courier import Courier
+from device_agent.errors import Rejected
+from device_agent.gateway import Gateway
+from device_agent.identity import Identity
+from device_agent.journal import Journal
+from device_agent.keeper import Keeper
+from device_agent.log import logger
+from device_agent.loop import Loop, StepHook
+from device_agent.notify import Systemd
+from device_agent.outbox import Outbox
+from device_agent.samples import Samples
+from device_agent.status import Status, write_status
+from device_agent.store import Store
+from device_agent.summaries import Summaries
+from device_agent.supervisor import Supervisor
+from inference_core.contract.device import DeviceConfig
+from inference_core.contract.serve import FrameDone, FrameLost
+from inference_core.contract.telemetry import Event
+
+_BREATHLESS_S = 300.0
+"""A loop that has not turned for this long hangs, and systemd may restart the agent."""
+
+
+class Agent:
+    """Owns everything under ``config.data_dir`` while it runs."""
+
+    def __init__(self, config: Config, on_step: StepHook = lambda _when, _step: None) -> None:
+        folder = config.data_dir
+        self._config = config
+        self._identity = Identity(folder / "identity")
+        self._journal = Journal.open(folder / "journal.sqlite")
+        self._store = Store(folder)
+        self._outbox = Outbox.open(folder / "outbox.sqlite", limit_bytes=config.outbox_limit_bytes)
+        self._summaries = Summaries()
+        self._supervisor = Supervisor(
+            config, self._store, on_event=self._take_event, notice=self._notice
+        )
+        self._samples = Samples(
+            folder / "samples",
+            self._supervisor.spool_dir,
+            limit=config.sample_limit,
+            device=self._device_config,
+        )
+        self.loop = Loop(
+            config,
+            identity=self._identity,
+            gateway=self._new_gateway(),
+            journal=self._journal,
+            store=self._store,
+            outbox=self._outbox,
+            supervisor=self._supervisor,
+            on_step=on_step,
+        )
+        self._courier = Courier(
+            self._new_gateway(),
+            self._journal,
+            self._outbox,
+            self._samples,
+            backoff=Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s),
+            idle_s=min(1.0, config.min_poll_s),
+        )
+        self._keeper = Keeper(
+            config, self._supervisor, self._summaries, self._outbox, on_status=self._tell_status
+        )
+        self._systemd = Systemd()
+
+    def run(self) -> None:
+        """Work until a signal asks to stop. Inference starts first, the network comes second."""
+        with self._running():
+            self._systemd.ready()
+            self.loop.run()
+
+    def run_once(self, timeout_s: float) -> bool:
+        """Settle, deliver everything and stop; whether the device is at its goal then.
+
+        ``AgentError`` when the server cannot be reached, or the time is up.
+        """
+        with self._running():
+            self.loop.run_until_settled(timeout_s)
+            self._keeper.flush()
+            self._courier.stop(close=False)
+            self._courier.deliver_all()
+            goal = self._journal.goal
+            wanted = goal.release.sha256 if goal and goal.release else None
+            return wanted is None or wanted == self._store.current
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.loop.stop_wanted.set())
+        if self._config.is_plain_text:
+            logger.warning("%s is not encrypted: use https", self._config.server_url)
+        self._samples.clear_spool()
+        if self._journal.set_aside:
+            self._notice("journal-set-aside", f"see {self._journal.set_aside.name}", None)
+        self.loop.wake()
+        self._keeper.start()
+        self._courier.start()
+        try:
+            yield
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Children first, so that what they said last still reaches the outbox."""
+        self._systemd.stopping()
+        self._keeper.stop()
+        self._supervisor.close()
+        self._keeper.flush()
+        self._courier.stop()
+        self._tell_status()
+        self._outbox.close()
+        self._journal.close()
+
+    def _new_gateway(self) -> Gateway:
+        return Gateway(self._config, self._identity, self._journal.raise_time_floor)
+
+    def _device_config(self) -> DeviceConfig:
+        return self._supervisor.device
+
+    def _take_event(self, release_sha256: str, event: ChildEvent) -> None:
+        """On a child's reader thread."""
+        if isinstance(event, (FrameDone, FrameLost)):
+            self._summaries.add(release_sha256, event)
+        if isinstance(event, FrameDone):
+            self._samples.keep(release_sha256, event)
+
+    def _notice(self, name: str, detail: str, release_sha256: str | None) -> None:
+        logger.warning("%s: %s", name, detail)
+        event = Event(name=name, detail=detail[:2000], release_sha256=release_sha256)
+        self._outbox.append(event)
+
+    def _tell_status(self) -> None:
+        if time.monotonic() - self.loop.breathed_at < _BREATHLESS_S:
+            self._systemd.alive()
+        write_status(self._config.data_dir, self._status())
+
+    def _status(self) -> Status:
+        enrolment, goal, hand = self._identity.enrolment, self._journal.goal, self._journal.hand
+        ending = self._journal.last_ending()
+        running = self._supervisor.running_sha256
+        return Status(
+            at=datetime.now(timezone.utc),
+            pid=os.getpid(),
+            server_url=self._config.server_url,
+            serial=self._config.serial,
+            device_id=str(enrolment.device_id) if enrolment else None,
+            profile=enrolment.profile if enrolment else self._config.profile,
+            last_contact_at=self.loop.last_contact_at,
+            server_problem=self.loop.server_problem,
+            running_sha256=running,
+            running_release=self._name_of(running),
+            previous_sha256=self._store.previous,
+            goal_generation=goal.generation if goal else None,
+            goal_sha256=goal.release.sha256 if goal and goal.release else None,
+            step=hand.step if hand else None,
+            step_problem=self.loop.step_problem if hand else None,
+            last_ending=" ".join(ending) if ending else None,
+            reports_waiting=self._journal.reports.count(),
+            records_waiting=self._outbox.count(),
+            journal_is_durable=self._journal.is_durable,
+        )
+
+    def _name_of(self, sha256: str | None) -> str | None:
+        try:
+            return self._store.manifest(sha256).release if sha256 else None
+        except Rejected:  # the status must be told also when a manifest has rotted
+            return None

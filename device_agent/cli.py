@@ -1,0 +1,150 @@
+"""``linewarden-agent``: run, once, enrol, status, logs."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from device_agent.config import Config, load_config
+from device_agent.errors import AgentError, ConfigError
+from device_agent.files import make_folder
+from device_agent.log import start_logging
+from device_agent.status import agent_is_running, draw, only_agent, read_status
+
+WORKED, FAILED, WRONG_SETTINGS = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0: done; 1: not reached, try again; 2: wrong settings or arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load_config(
+            options.config,
+            server_url=options.server,
+            data_dir=options.data_dir,
+            enrolment_token_file=getattr(options, "token_file", None),
+        )
+        command: Callable[[Config, argparse.Namespace], int] = options.command
+        return command(config, options)
+    except ConfigError as error:
+        print(f"linewarden-agent: {error}", file=sys.stderr)
+        return WRONG_SETTINGS
+    except AgentError as error:
+        print(f"linewarden-agent: {error}", file=sys.stderr)
+        return FAILED
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Work until stopped."""
+    from device_agent.agent import Agent  # status and logs stay quick without it
+
+    with _prepared(config, options):
+        Agent(config).run()
+    return WORKED
+
+
+def once(config: Config, options: argparse.Namespace) -> int:
+    """Reach the goal, deliver, stop."""
+    from device_agent.agent import Agent
+
+    with _prepared(config, options):
+        is_at_goal = Agent(config).run_once(options.timeout)
+    return WORKED if is_at_goal else FAILED
+
+
+def enrol(config: Config, options: argparse.Namespace) -> int:
+    """Become known to the server."""
+    from device_agent.enrolment import enrol as become_known
+    from device_agent.gateway import Gateway
+    from device_agent.identity import Identity
+    from device_agent.journal import Journal
+
+    with _prepared(config, options):
+        identity = Identity(config.data_dir / "identity")
+        journal = Journal.open(config.data_dir / "journal.sqlite")
+        reply = become_known(config, identity, Gateway(config, identity), journal)
+        journal.close()
+    _say(f"device {reply.device_id}, profile {reply.profile}: {reply.state}")
+    if reply.state == "pending":
+        _say("An administrator must accept it before it is given any work.")
+    return WORKED
+
+
+def status(config: Config, options: argparse.Namespace) -> int:
+    """Show where the device stands."""
+    now = read_status(config.data_dir)
+    is_running = agent_is_running(config.data_dir)
+    if options.json:
+        facts = json.loads(now.to_json()) if now else {}
+        _say(json.dumps({"is_running": is_running, **facts}, indent=2))
+    else:
+        _say(draw(now, is_running=is_running))
+    return WORKED if is_running else FAILED
+
+
+def logs(config: Config, options: argparse.Namespace) -> int:
+    """Show the newest lines of the agent's log, or of the inference child's."""
+    folder = config.data_dir
+    path = folder / "run" / "child.log" if options.child else folder / "logs" / "agent.log"
+    try:
+        with path.open(errors="replace") as file:
+            for line in collections.deque(file, maxlen=options.lines):
+                _say(line.rstrip())
+    except OSError as error:
+        raise ConfigError(f"there is no log yet: {error}") from error
+    return WORKED
+
+
+@contextmanager
+def _prepared(config: Config, options: argparse.Namespace) -> Iterator[None]:
+    """The data folder made and locked, the log started."""
+    try:
+        make_folder(config.data_dir)
+        with only_agent(config.data_dir):
+            start_logging(make_folder(config.data_dir / "logs"), is_verbose=options.verbose)
+            yield
+    except PermissionError as error:
+        raise ConfigError(f"the data folder cannot be used: {error}") from error
+
+
+def _say(text: str) -> None:
+    print(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="linewarden-agent",
+        description="Keeps this device at the release that the server wants, and reports.",
+    )
+    parser.add_argument("--config", type=Path, help="YAML or JSON settings")
+    parser.add_argument("--server", help="address of the server; overrides the settings")
+    parser.add_argument("--data-dir", type=Path, help="where the agent keeps everything")
+    parser.add_argument("--verbose", action="store_true", help="log details too")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "run", run, "work until stopped")
+    settle = _add(commands, "once", once, "reach the goal, deliver everything, stop")
+    settle.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS")
+    join = _add(commands, "enrol", enrol, "become known to the server")
+    join.add_argument("--token-file", type=Path, help="file that holds the enrolment token")
+    show = _add(commands, "status", status, "show where this device stands")
+    show.add_argument("--json", action="store_true", help="for programs")
+    tail = _add(commands, "logs", logs, "show the newest lines of the log")
+    tail.add_argument("-n", "--lines", type=int, default=50)
+    tail.add_argument("--child", action="store_true", help="the inference process instead")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[Config, argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser

@@ -1,0 +1,141 @@
+"""Frozen settings from a YAML or JSON file and the environment, loud when wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from device_agent.errors import ConfigError
+from inference_core.contract.base import Slug
+
+DEFAULT_PATH = Path("/etc/linewarden/agent.yaml")
+PREFIX = "LINEWARDEN_AGENT_"
+"""``LINEWARDEN_AGENT_SERVER_URL`` sets ``server_url``; the server's own variables differ."""
+
+_MEBIBYTE = 1024 * 1024
+
+
+def _hostname() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()).strip("-._")[:64] or "unnamed"
+
+
+class Config(BaseModel):
+    """All settings of the agent. An unknown key is an error, most likely a typing mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server_url: str = Field(description="For example https://fleet.example.com")
+    ca_file: Path | None = Field(default=None, description="PEM of a private CA of the server.")
+    data_dir: Path = Path("/var/lib/linewarden")
+    serial: str = Field(default_factory=_hostname, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    profile: Slug | None = Field(default=None, description="None lets the server match facts.")
+    enrolment_token: str | None = Field(default=None, min_length=16, max_length=200, repr=False)
+    enrolment_token_file: Path | None = None
+
+    python: str = Field(default=sys.executable, description="Interpreter of the inference child.")
+    child_args: tuple[str, ...] = ("-m", "inference_core", "serve")
+    threads: int = Field(default=1, ge=1, le=256)
+    heartbeat_s: float = Field(default=2.0, gt=0)
+    load_limit_s: float = Field(default=180.0, gt=0, description="Until the child says ready.")
+    silence_limit_s: float = Field(default=20.0, gt=0, description="A silent child is killed.")
+    child_rss_limit_bytes: int | None = Field(default=None, gt=0)
+
+    min_poll_s: float = Field(default=2.0, gt=0, description="Never ask more often than this.")
+    retry_base_s: float = Field(default=1.0, gt=0)
+    retry_cap_s: float = Field(default=300.0, gt=0)
+    request_timeout_s: float = Field(default=15.0, gt=0)
+    summary_every_s: float = Field(default=10.0, gt=0)
+    health_every_s: float = Field(default=60.0, gt=0)
+
+    outbox_limit_bytes: int = Field(default=64 * _MEBIBYTE, ge=16 * 1024)
+    sample_limit: int = Field(default=200, ge=0, description="Sampled pictures kept unsent.")
+    disk_reserve_bytes: int = Field(default=64 * _MEBIBYTE, ge=0)
+
+    @field_validator("server_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no http(s) address")
+        if parts.query or parts.fragment or parts.username:
+            raise ValueError("give the address only: no user, no query, no fragment")
+        return url.rstrip("/")
+
+    @property
+    def device_url(self) -> str:
+        """Where the server answers devices."""
+        return f"{self.server_url}/device/v1"
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether tokens would cross a network unencrypted."""
+        parts = urlsplit(self.server_url)
+        return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+
+    def read_enrolment_token(self) -> str | None:
+        """The token of the settings or of its file, or None."""
+        if self.enrolment_token_file is None:
+            return self.enrolment_token
+        try:
+            return self.enrolment_token_file.read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"cannot read the enrolment token: {error}") from error
+
+
+def load_config(
+    path: Path | None, environment: Mapping[str, str] = os.environ, **overrides: object
+) -> Config:
+    """Settings of file, then environment, then ``overrides`` that are not None.
+
+    Raises ``ConfigError`` with one sentence that names the setting and its origin.
+    """
+    values = _read_file(path) if path or DEFAULT_PATH.exists() else {}
+    values |= _read_environment(environment)
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+
+
+def _read_file(path: Path | None) -> dict[str, object]:
+    path = path or DEFAULT_PATH
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is neither YAML nor JSON: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold settings by name, not a {type(values).__name__}")
+    return values
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, text in environment.items():
+        if name.startswith(PREFIX):
+            key = name[len(PREFIX) :].lower()
+            values[key] = tuple(text.split()) if key == "child_args" else text
+    return values
+
+
+def _sentence(error: ValidationError) -> str:
+    """First problem only: mend it and the next one shows."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(Config.model_fields)
+        return f"unknown setting {name!r}; known are {known}"
+    if first["type"] == "missing":
+        return f"setting {name!r} is missing: put it in the file, or in {PREFIX}{name.upper()}"
+    return f"setting {name!r}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,85 @@
+"""SQLite that survives a power cut: WAL, synchronous=FULL, one connection a file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device_agent.files import set_aside
+
+
+@dataclass
+class Database:
+    """A connection for several threads, one transaction at a time.
+
+    ``is_durable`` is False when the disk could not be written at all and everything lives in
+    memory. ``set_aside`` names the broken file that this one replaces.
+    """
+
+    connection: sqlite3.Connection
+    is_durable: bool = True
+    set_aside: Path | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit on leaving, roll back on an exception; durable when the block has been left."""
+        with self._lock:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._lock:
+            return self.connection.execute(statement, values).fetchall()
+
+    def row(self, statement: str, *values: object) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        rows = self.rows(statement, *values)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        """Close; what was committed stays."""
+        with self._lock:
+            self.connection.close()
+
+
+def open_database(path: Path, schema: str) -> Database:
+    """Open or create. A corrupt file is set aside; an unwritable disk gives one in memory."""
+    try:
+        return Database(_connect(str(path), schema))
+    except sqlite3.DatabaseError:
+        try:
+            aside = set_aside(path)
+            return Database(_connect(str(path), schema), set_aside=aside)
+        except (sqlite3.DatabaseError, OSError):
+            return Database(_connect(":memory:", schema), is_durable=False)
+
+
+def _connect(path: str, schema: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        _refuse_damaged(connection)
+        connection.executescript(schema)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_damaged(connection: sqlite3.Connection) -> None:
+    finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if finding != "ok":
+        raise sqlite3.DatabaseError(finding)

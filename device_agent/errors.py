@@ -1,0 +1,32 @@
+"""Two kinds of failure: whose fault it is, and what to do next."""
+
+from __future__ import annotations
+
+from inference_core.contract.words import FailureCause
+
+
+class AgentError(Exception):
+    """A failure with a sentence that helps the person who reads it."""
+
+
+class ConfigError(AgentError):
+    """The settings are wrong; nothing was started."""
+
+
+class Rejected(AgentError):
+    """What was sent or offered is wrong: do not try it again."""
+
+    def __init__(
+        self, detail: str, *, cause: FailureCause = FailureCause.OTHER, status: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.status = status
+
+
+class Unavailable(AgentError):
+    """Not now. Try again after ``delay_s``, or after a back-off where that is None."""
+
+    def __init__(self, detail: str, *, delay_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.delay_s = delay_s

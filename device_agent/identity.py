@@ -1,0 +1,87 @@
+"""Who this device is: an Ed25519 key that never leaves it, and its name at the server."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from pydantic import ValidationError
+
+from device_agent.errors import ConfigError
+from device_agent.files import make_folder, write_atomically
+from inference_core.contract.device import EnrolmentReply
+
+ASSERTION_S = 45
+"""Below the 60 s that the server allows, to leave room for a clock that runs ahead."""
+
+
+class Identity:
+    """The key and the enrolment reply under ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_folder(folder, mode=0o700)
+        self._key_path = folder / "key.pem"
+        self._reply_path = folder / "enrolment.json"
+        self._key = self._load_key() if self._key_path.exists() else self._make_key()
+
+    @property
+    def public_key(self) -> str:
+        """PEM SubjectPublicKeyInfo."""
+        key = self._key.public_key()
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    @property
+    def enrolment(self) -> EnrolmentReply | None:
+        """What the server answered at enrolment; None before it."""
+        try:
+            return EnrolmentReply.model_validate_json(self._reply_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise ConfigError(
+                f"{self._reply_path} is damaged; remove it and enrol again"
+            ) from error
+
+    def remember(self, reply: EnrolmentReply) -> None:
+        """Keep the device's name and its root of trust, durably."""
+        write_atomically(self._reply_path, reply.to_json(), mode=0o600)
+
+    def assertion(self, device_id: uuid.UUID, audience: str) -> str:
+        """A client assertion (RFC 7523) for one use."""
+        now = int(time.time())
+        claims = {
+            "iss": str(device_id),
+            "sub": str(device_id),
+            "aud": audience,
+            "iat": now,
+            "exp": now + ASSERTION_S,
+            "jti": uuid.uuid4().hex,
+        }
+        return jwt.encode(claims, self._key, algorithm="EdDSA")
+
+    def _make_key(self) -> Ed25519PrivateKey:
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_atomically(self._key_path, pem, mode=0o600)
+        return key
+
+    def _load_key(self) -> Ed25519PrivateKey:
+        if self._key_path.stat().st_mode & 0o077:
+            raise ConfigError(f"others can read {self._key_path}; chmod 600 it, or enrol afresh")
+        try:
+            key = load_pem_private_key(self._key_path.read_bytes(), password=None)
+        except ValueError as error:
+            raise ConfigError(f"{self._key_path} holds no key: {error}") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError(f"{self._key_path} holds no Ed25519 key")
+        return key

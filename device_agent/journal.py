@@ -1,0 +1,229 @@
+"""What survives a power cut: the goal, the deployment in hand, how others ended, the floors."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from device_agent.database import Database, open_database
+from device_agent.deployment import ENTRY_PHASES, Hand, Step, goal_key, without_deployment
+from device_agent.reports import SCHEMA as REPORTS_SCHEMA
+from device_agent.reports import Reports
+from device_agent.wakeup import COUNTS_ANEW, wake
+from inference_core.contract.device import Goal, ProgressError
+from inference_core.contract.words import DeploymentPhase
+
+_KEPT_ENDINGS = 100
+
+SCHEMA = (
+    REPORTS_SCHEMA
+    + """
+CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ending (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    release_sha256 TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+"""
+)
+
+
+class Journal:
+    """Every method that changes something is one durable transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.reports = Reports(database)
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Open or create; see ``open_database`` for a broken one."""
+        return cls(open_database(path, SCHEMA))
+
+    @property
+    def is_durable(self) -> bool:
+        """False when the disk takes nothing: then no update may begin."""
+        return self._database.is_durable
+
+    @property
+    def set_aside(self) -> Path | None:
+        """The broken journal that this one replaces."""
+        return self._database.set_aside
+
+    @property
+    def goal(self) -> Goal | None:
+        """The newest goal that the server gave."""
+        text = self._fact("goal")
+        return Goal.model_validate_json(text) if text else None
+
+    @property
+    def etag(self) -> str | None:
+        """Its entity tag."""
+        return self._fact("etag")
+
+    @property
+    def hand(self) -> Hand | None:
+        """The deployment that is being carried out."""
+        text = self._fact("hand")
+        return Hand.model_validate_json(text) if text else None
+
+    @property
+    def counter_floor(self) -> int:
+        """Releases below this counter are refused; it only rises."""
+        return int(self._fact("counter_floor") or 0)
+
+    @property
+    def time_floor(self) -> datetime | None:
+        """A moment that has certainly been; it only rises."""
+        text = self._fact("time_floor")
+        return datetime.fromisoformat(text) if text else None
+
+    def ended_as(self, goal: Goal | None) -> DeploymentPhase | None:
+        """How the goal ended here, or None. A repair that ended badly outweighs its commit."""
+        if goal is None:
+            return None
+        rows = self._database.rows(
+            "SELECT phase FROM ending WHERE key IN (?, ?)",
+            goal_key(goal),
+            goal_key(without_deployment(goal)),
+        )
+        phases = [DeploymentPhase(row["phase"]) for row in rows]
+        bad = [phase for phase in phases if phase is not DeploymentPhase.COMMITTED]
+        return next(iter(bad or phases), None)
+
+    def last_ending(self) -> tuple[DeploymentPhase, str, str] | None:
+        """Phase, detail and time of the newest ending, for a person."""
+        row = self._database.row("SELECT phase, detail, at FROM ending ORDER BY id DESC LIMIT 1")
+        return (DeploymentPhase(row["phase"]), row["detail"], row["at"]) if row else None
+
+    def remember_goal(self, goal: Goal, etag: str | None) -> None:
+        """Keep what the server wants, so that a restart goes on without it."""
+        with self._database.transaction():
+            self._set("goal", goal.to_json().decode())
+            self._set("etag", etag)
+
+    def forget_goal(self) -> None:
+        """The device has a new name at the server, which counts generations afresh."""
+        with self._database.transaction():
+            self._set("goal", None)
+            self._set("etag", None)
+
+    def take(self, goal: Goal, old_sha256: str | None) -> Hand:
+        """Take a goal in hand. One that was committed before is repaired without reports."""
+        if self.ended_as(goal) is DeploymentPhase.COMMITTED:
+            goal = without_deployment(goal)
+        hand = Hand(goal=goal, step=Step.ACKNOWLEDGE, old_sha256=old_sha256)
+        with self._database.transaction():
+            if goal.deployment:
+                self.reports.begin(goal.deployment)
+            return self._enter(hand, Step.ACKNOWLEDGE)
+
+    def enter(self, step: Step) -> Hand:
+        """Write down the next step of the deployment in hand before its work begins."""
+        with self._database.transaction():
+            return self._enter(self._in_hand(), step)
+
+    def fail(self, error: ProgressError) -> None:
+        """Note why the deployment in hand can only be ended; the first reason stands."""
+        with self._database.transaction():
+            hand = self._in_hand()
+            if not hand.is_lost:
+                self._put(hand.model_copy(update={"failure": error}))
+
+    def supersede(self, key: str) -> None:
+        """Note that nobody wants the deployment ``key`` any more, if it is still in hand."""
+        with self._database.transaction():
+            hand = self.hand
+            if hand is not None and hand.key == key and not hand.is_lost:
+                self._put(hand.model_copy(update={"superseded": True}))
+
+    def end(self, phase: DeploymentPhase, running_sha256: str | None) -> Hand:
+        """End the deployment in hand, with its one terminal report, in one transaction."""
+        with self._database.transaction() as connection:
+            hand = self._in_hand()
+            if hand.goal.deployment:
+                self.reports.queue(hand.goal.deployment.id, phase, running_sha256, hand.failure)
+            connection.execute(
+                "INSERT OR REPLACE INTO ending (key, release_sha256, phase, detail, at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (hand.key, hand.release.sha256, phase, _detail(hand), _now()),
+            )
+            connection.execute(
+                "DELETE FROM ending WHERE id <= (SELECT MAX(id) FROM ending) - ?", (_KEPT_ENDINGS,)
+            )
+            self._set("hand", None)
+        return hand
+
+    def wake(self) -> Hand | None:
+        """Apply the wake-up table after a start; see ``wakeup``."""
+        with self._database.transaction():
+            hand = self.hand
+            if hand is not None:
+                hand = wake(hand)
+                self._put(hand)
+        return hand
+
+    def raise_counter_floor(self, counter: int) -> None:
+        """Never take a release below ``counter`` again."""
+        with self._database.transaction():
+            self._set("counter_floor", str(max(counter, self.counter_floor)))
+
+    def raise_time_floor(self, server_time: datetime) -> None:
+        """Note that both the server's clock and this device's say it is at least this late.
+
+        Both, so that neither a wrong clock here nor a lying server can freeze updates for ever.
+        """
+        floor = min(server_time, datetime.now(timezone.utc))
+        with self._database.transaction():
+            if self.time_floor is None or floor > self.time_floor:
+                self._set("time_floor", floor.isoformat())
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _enter(self, hand: Hand, step: Step) -> Hand:
+        phases = ENTRY_PHASES[step]
+        if hand.goal.deployment and hand.phase not in phases:
+            for phase in phases:
+                self.reports.queue(hand.goal.deployment.id, phase)
+        wakes = 0 if step in COUNTS_ANEW and hand.step is not step else hand.wakes
+        phase = phases[-1] if phases else hand.phase
+        hand = hand.model_copy(update={"step": step, "phase": phase, "wakes": wakes})
+        self._put(hand)
+        return hand
+
+    def _in_hand(self) -> Hand:
+        hand = self.hand
+        if hand is None:
+            raise LookupError("no deployment is in hand")
+        return hand
+
+    def _put(self, hand: Hand) -> None:
+        self._set("hand", hand.to_json().decode())
+
+    def _fact(self, name: str) -> str | None:
+        row = self._database.row("SELECT value FROM fact WHERE name=?", name)
+        return str(row["value"]) if row else None
+
+    def _set(self, name: str, value: str | None) -> None:
+        """Inside a transaction of the caller."""
+        if value is None:
+            self._database.connection.execute("DELETE FROM fact WHERE name=?", (name,))
+        else:
+            self._database.connection.execute(
+                "INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value)
+            )
+
+
+def _detail(hand: Hand) -> str:
+    if hand.failure:
+        return f"{hand.failure.cause}: {hand.failure.detail}"
+    return "no longer wanted" if hand.superseded else ""
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,64 @@
+"""Structured single lines, to stderr and to a small rotating file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+logger = logging.getLogger("linewarden.agent")
+
+_MAX_BYTES = 1024 * 1024
+_KEPT_FILES = 3
+
+
+class _OneLine(logging.Formatter):
+    """``time level thread message``: UTC, one line whatever the message holds."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(threadName)s %(message)s",
+            "%Y-%m-%dT%H:%M:%S",
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " | ".join(super().format(record).splitlines())
+
+
+def start_logging(folder: Path | None, *, is_verbose: bool = False) -> None:
+    """Send the agent's log to stderr, and to ``folder/agent.log`` where one is given."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if folder is not None:
+        path = folder / "agent.log"
+        handlers.append(
+            RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, delay=True)
+        )
+    for handler in handlers:
+        handler.setFormatter(_OneLine())
+        logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    logger.propagate = False
+
+
+class Edge:
+    """Says once that something broke, and once that it works again."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._is_broken = False
+
+    def broke(self, reason: object) -> None:
+        """It does not work; silent when that was said before."""
+        if not self._is_broken:
+            logger.warning("%s: lost: %s", self._what, reason)
+        self._is_broken = True
+
+    def works(self) -> None:
+        """It works; silent unless it was broken."""
+        if self._is_broken:
+            logger.info("%s: recovered", self._what)
+        self._is_broken = False

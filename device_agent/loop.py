@@ -1,0 +1,266 @@
+"""Report, ask for the goal, plan, do one step, look again."""
+
+from __future__ import annotations
+
+import errno
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
+
+from device_agent.backoff import Backoff
+from device_agent.config import Config
+from device_agent.deployment import Hand, Step
+from device_agent.downloads import Downloader
+from device_agent.enrolment import enrol
+from device_agent.errors import AgentError, Rejected, Unavailable
+from device_agent.gateway import Gateway
+from device_agent.identity import Identity
+from device_agent.journal import Journal
+from device_agent.log import Edge, logger
+from device_agent.outbox import Outbox
+from device_agent.plan import Situation, is_superseded, plan
+from device_agent.steps import EXECUTORS, Hands
+from device_agent.store import Store
+from device_agent.supervisor import Supervisor
+from device_agent.wakeup import must_park
+from inference_core import __version__
+from inference_core.contract.device import EnrolmentReply, Goal, ProgressError, Report
+from inference_core.contract.words import FailureCause
+
+if TYPE_CHECKING:
+    from device_agent.trust import SignedTargets
+
+LOOK_AGAIN_S = 0.1
+StepHook = Callable[[Literal["before", "after"], Step], None]
+
+
+class Loop:
+    """One device's way to its goal. Single-threaded; children and deliveries run beside it.
+
+    ``on_step`` is called when a step has been journalled and its work has not begun, and when
+    its work is done and not journalled: the two kinds of moment that a power cut can hit.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        identity: Identity,
+        gateway: Gateway,
+        journal: Journal,
+        store: Store,
+        outbox: Outbox,
+        supervisor: Supervisor,
+        on_step: StepHook = lambda _when, _step: None,
+    ) -> None:
+        self._config, self._identity, self._gateway = config, identity, gateway
+        self._journal, self._store, self._outbox = journal, store, outbox
+        self._supervisor, self._on_step = supervisor, on_step
+        self.stop_wanted = threading.Event()
+        self.last_contact_at: datetime | None = None
+        self.server_problem: str | None = None
+        self.step_problem: str | None = None
+        self.breathed_at = time.monotonic()
+        self._poll_at = self._retry_at = 0.0
+        self._poll_backoff = self._new_backoff()
+        self._step_backoff = self._new_backoff()
+        self._server = Edge("the server")
+        self._steps = Edge("the deployment in hand")
+        self._downloader = Downloader(
+            gateway,
+            store.partial,
+            disk_reserve_bytes=config.disk_reserve_bytes,
+            on_chunk=self._breathe,
+        )
+
+    def wake(self) -> None:
+        """Go on where the journal says; must come before inference is started."""
+        goal = self._journal.goal
+        if goal:
+            self._supervisor.configure(goal.config)
+        hand = self._journal.wake()
+        if hand is None:
+            self._store.prune()
+            return
+        logger.info("waking in step %s of release %.12s", hand.step, hand.release.sha256)
+        if must_park(hand):
+            self._journal.end(hand.last_phase, self._store.current)
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        while not self.stop_wanted.is_set():
+            self.stop_wanted.wait(self.turn())
+
+    def run_until_settled(self, timeout_s: float) -> None:
+        """Turn until the device has asked once and nothing remains to be done.
+
+        ``Unavailable`` when the server cannot be asked, or the time is up.
+        """
+        ends_at = time.monotonic() + timeout_s
+        while not self.stop_wanted.wait(self.turn()):
+            if self.server_problem:
+                raise Unavailable(self.server_problem)
+            if self.last_contact_at and not self._steps_ahead():
+                return
+            if time.monotonic() > ends_at:
+                raise Unavailable(f"not settled within {timeout_s:g} s")
+
+    def turn(self) -> float:
+        """Ask when it is time, do one step, and say after how many seconds to turn again."""
+        self.breathed_at = time.monotonic()
+        self._poll_when_due()
+        ahead = self._steps_ahead()
+        now = time.monotonic()
+        if not ahead or self._identity.enrolment is None:
+            return max(0.0, self._poll_at - now)
+        if now < self._retry_at:
+            return max(0.0, min(self._poll_at, self._retry_at) - now)
+        return self._perform(ahead)
+
+    def _steps_ahead(self) -> tuple[Step, ...]:
+        goal = self._journal.goal
+        situation = Situation(
+            goal=goal,
+            hand=self._journal.hand,
+            current_sha256=self._store.current,
+            ended_as=self._journal.ended_as(goal),
+            may_update=self._journal.is_durable,
+        )
+        return plan(situation)
+
+    def _perform(self, ahead: tuple[Step, ...]) -> float:
+        step = ahead[0]
+        hand = self._enter(step)
+        self._on_step("before", step)
+        try:
+            outcome = EXECUTORS[step](self._hands(), hand)
+        except Rejected as error:
+            detail = str(error)[:2000]
+            self._journal.fail(ProgressError(cause=error.cause, detail=detail))
+            return 0.0
+        except Unavailable as error:
+            return self._try_later(error, error.delay_s)
+        except (OSError, sqlite3.Error) as error:
+            return self._cope_with_disk(error)
+        self._steps.works()
+        self.step_problem = None
+        self._step_backoff.reset()
+        if outcome == "look_again":
+            return LOOK_AGAIN_S
+        self._on_step("after", step)
+        if outcome == "done":
+            self._journal.enter(ahead[1])
+        return 0.0
+
+    def _enter(self, step: Step) -> Hand:
+        """The deployment in hand, with ``step`` written down before its work begins."""
+        hand = self._journal.hand
+        if hand is None:
+            return self._journal.take(self._known_goal(), self._store.current)
+        return hand if hand.step is step else self._journal.enter(step)
+
+    def _try_later(self, error: Exception, delay_s: float | None) -> float:
+        self._steps.broke(error)
+        self.step_problem = str(error)
+        self._retry_at = time.monotonic() + self._step_backoff.next_s(delay_s)
+        return 0.0
+
+    def _cope_with_disk(self, error: OSError | sqlite3.Error) -> float:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            self._store.drop_partials()
+            self._journal.fail(ProgressError(cause=FailureCause.DISK_FULL, detail=str(error)))
+            return 0.0
+        return self._try_later(error, None)
+
+    def _poll_when_due(self) -> None:
+        if time.monotonic() < self._poll_at:
+            return
+        try:
+            wanted_s = self._poll()
+        except AgentError as error:
+            self._server.broke(error)
+            self.server_problem = str(error)
+            wait_s = self._poll_backoff.next_s(getattr(error, "delay_s", None))
+        else:
+            self._server.works()
+            self.server_problem = None
+            self.last_contact_at = datetime.now(timezone.utc)
+            self._poll_backoff.reset()
+            wait_s = wanted_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads a fleet, no secret
+        self._poll_at = time.monotonic() + max(self._config.min_poll_s, wait_s)
+
+    def _poll(self) -> float:
+        """Ask for the goal and take it in; seconds until the server wants to be asked again."""
+        if self._identity.enrolment is None:
+            enrol(self._config, self._identity, self._gateway, self._journal)
+        answer = self._gateway.goal(self._report(), self._journal.etag)
+        if answer.goal is not None:
+            self._take_in(answer.goal, answer.etag)
+        goal = self._journal.goal
+        return answer.poll_s or (goal.poll_s if goal else 30.0)
+
+    def _report(self) -> Report:
+        goal, hand = self._journal.goal, self._journal.hand
+        return Report(
+            boot_id=self._outbox.boot_id,
+            generation=goal.generation if goal else 0,
+            running_sha256=self._supervisor.running_sha256,
+            phase=hand.phase if hand else None,
+            agent_version=__version__,
+        )
+
+    def _take_in(self, goal: Goal, etag: str | None) -> None:
+        known = self._journal.goal
+        if known and goal.generation < known.generation:
+            logger.warning("ignoring generation %d after %d", goal.generation, known.generation)
+            return
+        self._journal.remember_goal(goal, etag)
+        self._supervisor.configure(goal.config)
+        hand = self._journal.hand
+        if hand and is_superseded(hand, goal):
+            self._journal.supersede(hand.key)
+        self._retry_at = 0.0
+
+    def _breathe(self) -> None:
+        """Between two chunks of a download: still ask, and stop when nobody wants it any more."""
+        self.breathed_at = time.monotonic()
+        self._poll_when_due()
+        hand = self._journal.hand
+        if self.stop_wanted.is_set() or hand is None or hand.is_lost:
+            raise Unavailable("the download was interrupted", delay_s=0.0)
+
+    def _hands(self) -> Hands:
+        return Hands(
+            enrolment=self._known_enrolment(),
+            journal=self._journal,
+            store=self._store,
+            supervisor=self._supervisor,
+            downloader=self._downloader,
+            open_targets=self._open_targets,
+        )
+
+    def _open_targets(self) -> SignedTargets:
+        from device_agent.trust import SignedTargets  # only a deployment pays for tuf
+
+        root = self._known_enrolment().tuf_root.encode()
+        folder = self._config.data_dir / "tuf"
+        return SignedTargets(self._gateway, folder, root, self._journal.time_floor)
+
+    def _known_enrolment(self) -> EnrolmentReply:
+        enrolment = self._identity.enrolment
+        if enrolment is None:
+            raise LookupError("steps are only taken by an enrolled device")
+        return enrolment
+
+    def _known_goal(self) -> Goal:
+        goal = self._journal.goal
+        if goal is None:
+            raise LookupError("nothing is planned without a goal")
+        return goal
+
+    def _new_backoff(self) -> Backoff:
+        return Backoff(base_s=self._config.retry_base_s, cap_s=self._config.retry_cap_s)

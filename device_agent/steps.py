@@ -1,0 +1,175 @@
+"""The executors: one function a step. Each may be repeated after a power cut at any point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from device_agent.admission import (
+    Device,
+    judge_artifact,
+    judge_certificate,
+    judge_release,
+    judge_release_path,
+    judge_target,
+)
+from device_agent.deployment import Hand, Step
+from device_agent.downloads import Downloader
+from device_agent.errors import Rejected
+from device_agent.hardware.generic import memory_bytes
+from device_agent.journal import Journal
+from device_agent.log import logger
+from device_agent.probation import judge
+from device_agent.store import Store
+from device_agent.supervisor import Supervisor
+from inference_core.contract.device import EnrolmentReply
+from inference_core.contract.release import ReleaseManifest, TargetRef
+from inference_core.contract.words import DeploymentPhase, FailureCause
+
+if TYPE_CHECKING:  # tuf costs 9 MB that an agent without a deployment does not pay
+    from device_agent.trust import SignedTargets
+
+Outcome = Literal["done", "look_again", "ended"]
+"""``look_again``: the step goes on by itself, ask in a moment. ``ended``: nothing is in hand."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What the executors work with."""
+
+    enrolment: EnrolmentReply
+    journal: Journal
+    store: Store
+    supervisor: Supervisor
+    downloader: Downloader
+    open_targets: Callable[[], SignedTargets]
+
+    @property
+    def device(self) -> Device:
+        """What admission judges by."""
+        floor = max(self.journal.counter_floor, self.store.counter_floor())
+        return Device(self.enrolment.profile, floor, memory_bytes())
+
+
+def acknowledge(hands: Hands, hand: Hand) -> Outcome:
+    """See that the goal is for this device at all, before anything is fetched."""
+    judge_release_path(hand.release, hands.device)
+    return "done"
+
+
+def download(hands: Hands, hand: Hand) -> Outcome:
+    """Fetch what is missing of the release. Every file is judged by signed fields first."""
+    targets = hands.open_targets()
+    custom = judge_target("release", hand.release, targets.find(hand.release.path), hands.device)
+    content = _bring(hands, hand, hand.release)
+    manifest = judge_release(content, hand.release, custom, hands.device)
+    for artifact in manifest.artifacts.values():
+        signed = targets.find(artifact.target.path)
+        judge_artifact(artifact, judge_target("artifact", artifact.target, signed, hands.device))
+        signed = targets.find(artifact.certificate.path)
+        judge_target("certificate", artifact.certificate, signed, hands.device)
+        judge_certificate(_bring(hands, hand, artifact.certificate), artifact, hands.device)
+        _fetch(hands, hand, artifact.target)
+    return "done"
+
+
+def verify(hands: Hands, hand: Hand) -> Outcome:
+    """Hash everything again, as it lies on the disk now."""
+    for sha256 in (hand.release.sha256, *_artifact_digests(_manifest_blob(hands, hand))):
+        if not hands.store.holds_intact(sha256):
+            raise Rejected(
+                f"the file {sha256[:12]} changed on disk after its download",
+                cause=FailureCause.DOWNLOAD,
+            )
+    return "done"
+
+
+def stage(hands: Hands, hand: Hand) -> Outcome:
+    """Give the release its place; ``current`` still points to the old one."""
+    content = hands.store.blob_path(hand.release.sha256).read_bytes()
+    hands.store.stage(hand.release.sha256, content)
+    return "done"
+
+
+def activate(hands: Hands, hand: Hand) -> Outcome:
+    """Load the candidate, paused, beside the release that runs."""
+    supervisor = hands.supervisor
+    if not supervisor.has_candidate(hand.release.sha256):
+        supervisor.start_candidate(hands.store.open(hand.release.sha256))
+    is_ready, failure = supervisor.candidate_state()
+    if failure:
+        raise Rejected(failure.detail, cause=failure.cause)
+    return "done" if is_ready else "look_again"
+
+
+def probe(hands: Hands, hand: Hand) -> Outcome:
+    """Let the candidate judge live frames until it has passed or failed."""
+    judgement = judge(hand.goal.probation, hands.supervisor.observe_candidate())
+    if judgement.error:
+        raise Rejected(judgement.error.detail, cause=judgement.error.cause)
+    return "done" if judgement.word == "passed" else "look_again"
+
+
+def commit(hands: Hands, hand: Hand) -> Outcome:
+    """Make the candidate the release to wake up with, and keep the old one beside it."""
+    new = hand.release.sha256
+    hands.store.switch(new, hand.old_sha256)
+    hands.journal.raise_counter_floor(hands.store.counter_floor())
+    hands.supervisor.adopt_candidate()
+    hands.journal.end(DeploymentPhase.COMMITTED, new)
+    hands.store.prune()
+    logger.info("committed release %.12s", new)
+    return "ended"
+
+
+def roll_back(hands: Hands, hand: Hand) -> Outcome:
+    """Go on with the old release; needs no network."""
+    hands.supervisor.drop_candidate()
+    if hands.store.current != hand.old_sha256:  # a commit was interrupted too often
+        hands.store.restore(hand.old_sha256)
+        hands.supervisor.drop_resident()
+    return give_up(hands, hand)
+
+
+def give_up(hands: Hands, hand: Hand) -> Outcome:
+    """End a deployment, clean up behind it and keep its terminal report."""
+    hands.store.drop_partials()
+    ended = hands.journal.end(hand.last_phase, hands.store.current)
+    hands.store.prune()
+    reason = f"{ended.failure.cause}: {ended.failure.detail}" if ended.failure else "not wanted"
+    logger.warning("%s release %.12s: %s", hand.last_phase, hand.release.sha256, reason)
+    return "ended"
+
+
+EXECUTORS: dict[Step, Callable[[Hands, Hand], Outcome]] = {
+    Step.ACKNOWLEDGE: acknowledge,
+    Step.DOWNLOAD: download,
+    Step.VERIFY: verify,
+    Step.STAGE: stage,
+    Step.ACTIVATE: activate,
+    Step.PROBE: probe,
+    Step.COMMIT: commit,
+    Step.ROLL_BACK: roll_back,
+    Step.GIVE_UP: give_up,
+}
+
+
+def _bring(hands: Hands, hand: Hand, target: TargetRef) -> bytes:
+    _fetch(hands, hand, target)
+    return hands.store.blob_path(target.sha256).read_bytes()
+
+
+def _fetch(hands: Hands, hand: Hand, target: TargetRef) -> None:
+    if not hands.store.holds_intact(target.sha256):
+        destination = hands.store.blob_path(target.sha256)
+        hands.downloader.fetch(target, destination, hand.goal.rate_cap_bytes_s)
+
+
+def _manifest_blob(hands: Hands, hand: Hand) -> ReleaseManifest:
+    path = hands.store.blob_path(hand.release.sha256)
+    return ReleaseManifest.model_validate_json(path.read_bytes())
+
+
+def _artifact_digests(manifest: ReleaseManifest) -> list[str]:
+    return [artifact.target.sha256 for artifact in manifest.artifacts.values()]
