@@ -88,7 +88,7 @@ def _locate(frame: Picture, region: Region | None) -> tuple[int, int, int, int]:
     height, width = frame.shape[:2]
     if region is None:
         return 0, 0, width, height
-    left, top = min(int(region[0] * width), width - 1), min(int(region[1] * height), height - 1)
+    left, top = min(round(region[0] * width), width - 1), min(round(region[1] * height), height - 1)
     right = min(round((region[0] + region[2]) * width), width)
     bottom = min(round((region[1] + region[3]) * height), height)
     return left, top, max(right - left, 1), max(bottom - top, 1)
