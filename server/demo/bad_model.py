@@ -111,7 +111,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=BAD)
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(add_contrast(onnx.load(options.good)), options.out)
+    bad = add_contrast(onnx.load(options.good))
+    options.out.write_bytes(bad.SerializeToString(deterministic=True))
 
 
 if __name__ == "__main__":

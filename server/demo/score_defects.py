@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.metrics import ConfusionMatrix
 from server.demo.boards import CLASSES, HEIGHT, MM_PER_PX, WIDTH, Board
 from server.demo.flaws import Mask, Picture
 
@@ -23,17 +24,12 @@ Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Score:
-    """Figures over a set of boards; `iou` and `recall` are per class, background left out."""
+    """Figures over a set of boards; `mean_iou` is over the defects, without the background."""
 
     boards: int
     iou: dict[str, float]
-    recall: dict[str, float]
+    mean_iou: float
     verdicts_right: int
-
-    @property
-    def mean_iou(self) -> float:
-        """Intersection over union, mean over the defect classes."""
-        return sum(self.iou.values()) / len(self.iou)
 
     def __str__(self) -> str:
         """One line for the console."""
@@ -45,9 +41,8 @@ class Score:
 def to_tensor(image: Picture) -> NDArray[np.float32]:
     """BGR uint8 HxWx3 to the RGB float32 1x3x240x320 in 0-1 that the model takes."""
     small = cv2.resize(image, INPUT_SIZE, interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1)[None], np.float32) / np.float32(
-        255
-    )
+    planes = small[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    return np.ascontiguousarray(planes) / np.float32(255)
 
 
 def shrink_mask(mask: Mask) -> Mask:
@@ -66,37 +61,17 @@ def score_logits(predict: Predict, boards: Iterable[Board]) -> Score:
 
     The verdict compared is that of the defects alone: a rubbed-out marking is for the text model.
     """
-    counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    pixels = ConfusionMatrix(len(CLASSES))
     right = total = 0
     for board in boards:
-        truth = shrink_mask(board.mask)
         guess = predict(to_tensor(board.image))[0].argmax(0).astype(np.uint8)
-        counts += _confusion(truth, guess)
+        pixels.add(shrink_mask(board.mask), guess)
         right += (largest_mm2(guess) > FAIL_ABOVE_MM2) == bool(board.mask.any())
         total += 1
-    return _score(counts, right, total)
+    iou = dict(zip(CLASSES[1:], pixels.iou()[1:].tolist(), strict=True))
+    return Score(total, iou, pixels.mean_iou(background=0), right)
 
 
 def _largest_px(region: NDArray[np.bool_]) -> int:
     stats = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)[2]
     return int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
-
-
-def _confusion(truth: Mask, guess: Mask) -> NDArray[np.int64]:
-    """Pixel counts, truth by row, guess by column."""
-    pairs = truth.astype(np.int64) * len(CLASSES) + guess
-    flat = np.bincount(pairs.ravel(), minlength=len(CLASSES) ** 2)
-    return flat.reshape(len(CLASSES), len(CLASSES)).astype(np.int64)
-
-
-def _score(counts: NDArray[np.int64], right: int, total: int) -> Score:
-    hit, truth, guess = counts.diagonal(), counts.sum(1), counts.sum(0)
-    iou = hit / np.maximum(truth + guess - hit, 1)
-    recall = hit / np.maximum(truth, 1)
-    names = list(enumerate(CLASSES))[1:]
-    return Score(
-        boards=total,
-        iou={name: float(iou[index]) for index, name in names},
-        recall={name: float(recall[index]) for index, name in names},
-        verdicts_right=right,
-    )
