@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from inference_core.contract.release import TargetCustom
+
 
 class MetadataFile(models.Model):
     """One signed version of one role's metadata, byte for byte as it is served."""
@@ -35,7 +37,13 @@ class SignedTarget(models.Model):
     signed_at = models.DateTimeField()
 
     class Meta:
+        indexes = [models.Index(fields=["profile"])]
         ordering = ["path"]
 
     def __str__(self) -> str:
         return self.path
+
+    @property
+    def custom_fields(self) -> TargetCustom:
+        """What the agent holds the target to, as the contract has it."""
+        return TargetCustom.model_validate(self.custom)

@@ -135,7 +135,9 @@ def test_endless_errors_cost_no_memory_and_keep_their_end() -> None:
 
 def test_an_error_of_the_caller_kills_the_child(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    code = f"import os,time; open({str(note)!r},'w').write(str(os.getpid())); print(1); time.sleep(600)"
+    code = (
+        f"import os,time; open({str(note)!r},'w').write(str(os.getpid()));print(1); time.sleep(600)"
+    )
 
     def fail(line: str) -> None:
         raise LookupError(line)

@@ -1,0 +1,91 @@
+"""Private keys of the repository's roles: one PEM file a role, readable by its owner alone.
+
+Keys of ``root`` and ``targets`` lie in ``offline/`` and keys of profiles in ``builders/``, so that
+an operator can move either folder to where it belongs: out of the web server's reach.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from django.conf import settings
+from securesystemslib.signer import CryptoSigner
+
+from server.lib.errors import Unavailable
+
+OFFLINE_ROLES = frozenset({"root", "targets"})
+ONLINE_ROLES = frozenset({"snapshot", "timestamp"})
+
+
+def key_path(role: str) -> Path:
+    """Where the private key of ``role`` lies, or would lie."""
+    folder: Path = settings.DATA / "trust" / "keys"
+    if role in OFFLINE_ROLES:
+        return folder / "offline" / f"{role}.pem"
+    if role in ONLINE_ROLES:
+        return folder / f"{role}.pem"
+    return folder / "builders" / f"{role}.pem"
+
+
+def has_key(role: str) -> bool:
+    """Whether this machine can sign for ``role``."""
+    return key_path(role).exists()
+
+
+def make_key(role: str) -> None:
+    """Make the key of ``role``; the one that lies there already stays, whoever made it."""
+    path = key_path(role)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written aside and linked: of several processes one wins, and none reads half a key.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_new_pem())
+            file.flush()
+            os.fsync(file.fileno())
+        _link(partial, path)
+    finally:
+        partial.unlink()
+
+
+def load_signer(role: str) -> CryptoSigner:
+    """The signer of ``role``; Unavailable where its key does not lie on this machine."""
+    path = key_path(role)
+    try:
+        pem = path.read_bytes()
+    except FileNotFoundError:
+        raise Unavailable(
+            f"The key of the role {role!r} is not on this machine; bring {path} back from where "
+            "it is kept, or run this where it is."
+        ) from None
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError(f"{path} is no Ed25519 key")
+    return CryptoSigner(key)
+
+
+def _new_pem() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+def _link(partial: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

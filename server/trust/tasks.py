@@ -1,0 +1,19 @@
+"""Keeps the repository fresh."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from server.trust import services
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def refresh_timestamp() -> None:
+    """Sign anew whatever ends soon; see ``services.refresh_timestamp``."""
+    renewed = services.refresh_timestamp()
+    if renewed:
+        logger.info("signed anew: %s", ", ".join(renewed))
