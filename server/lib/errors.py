@@ -1,7 +1,5 @@
 """Errors that a caller can act on: what happened, whose fault it is, what to do next."""
 
-# ruff: noqa: N818 - they read as answers (`raise NotFound`), and all end up as such
-
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -20,6 +18,13 @@ class DomainError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.extra = extra
+
+
+class Malformed(DomainError):
+    """The request cannot even be read: it is no JSON, no form, no picture."""
+
+    status = 400
+    code = "malformed"
 
 
 class Invalid(DomainError):
@@ -48,6 +53,13 @@ class Unauthenticated(DomainError):
 
     status = 401
     code = "unauthenticated"
+
+
+class MethodNotAllowed(DomainError):
+    """The address is right, the verb is not; ``extra`` names those that are."""
+
+    status = 405
+    code = "method_not_allowed"
 
 
 class Conflict(DomainError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from inference_core.contract.base import Message
 from server.lib.errors import Invalid
 
 M = TypeVar("M", bound=BaseModel)
 _MAX_ERRORS = 10
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_json(model: type[M], body: bytes | str) -> M:
@@ -40,3 +43,8 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
         f"This is no {model.__name__}: {first or errors[0]['detail']}.",
         errors=errors,
     )
+
+
+def holds_nul(message: Message) -> bool:
+    """Whether some text of ``message`` holds U+0000, which PostgreSQL cannot store."""
+    return _NUL.search(message.to_json()) is not None

@@ -1,0 +1,122 @@
+"""Figures of frames, the health of boxes, and what happened on them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Max, QuerySet
+
+from inference_core.contract.histogram import ExponentialHistogram
+from inference_core.contract.telemetry import Health
+from server.fleet.models import Device
+from server.telemetry.models import HourSummary, TelemetryRecord
+
+TOTAL = "total"
+"""The key of ``latency`` for the whole frame."""
+
+
+@dataclass
+class FrameFigures:
+    """Merged figures of frames. ``latency`` is by stage; ``lost`` and ``faults`` by cause."""
+
+    frames: int = 0
+    passed: int = 0
+    failed: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    latency: dict[str, ExponentialHistogram] = field(default_factory=dict)
+
+    @property
+    def fault_count(self) -> int:
+        """Frames on which a model failed."""
+        return sum(self.faults.values())
+
+    @property
+    def p95_ms(self) -> float | None:
+        """95th percentile of the whole frame, or None where none was measured."""
+        histogram = self.latency.get(TOTAL)
+        return histogram.quantile(0.95) if histogram else None
+
+    def add(self, row: HourSummary) -> None:
+        """Take the figures of one hour in."""
+        self.frames += row.frames
+        self.passed += row.passed
+        self.failed += row.failed
+        add_counts(self.lost, row.lost)
+        add_counts(self.faults, row.faults)
+        merge_latencies(self.latency, read_latencies(row.latency_ms))
+
+
+def add_counts(into: dict[str, int], more: dict[str, int]) -> None:
+    """Add the counts of ``more`` by cause."""
+    for cause, count in more.items():
+        into[cause] = into.get(cause, 0) + count
+
+
+def read_latencies(stored: dict[str, object]) -> dict[str, ExponentialHistogram]:
+    """Histograms by stage, from the JSON of a row."""
+    return {name: ExponentialHistogram.model_validate(body) for name, body in stored.items()}
+
+
+def merge_latencies(
+    into: dict[str, ExponentialHistogram], more: dict[str, ExponentialHistogram]
+) -> None:
+    """Merge by stage; ``ValueError`` where two scales of one stage differ."""
+    for name, histogram in more.items():
+        into[name] = into[name].merge(histogram) if name in into else histogram
+
+
+def frame_figures(
+    *, device_ids: Iterable[UUID], release_sha256: str, since: datetime | None = None
+) -> FrameFigures:
+    """Figures of these devices together under one release, from whole hours since ``since``."""
+    total = FrameFigures()
+    for row in _hours(device_ids, release_sha256, since).iterator():
+        total.add(row)
+    return total
+
+
+def frame_figures_by_device(
+    *, device_ids: Iterable[UUID], release_sha256: str, since: datetime | None = None
+) -> dict[UUID, FrameFigures]:
+    """The same, by device; a device without any hour is absent."""
+    figures: defaultdict[UUID, FrameFigures] = defaultdict(FrameFigures)
+    for row in _hours(device_ids, release_sha256, since).iterator():
+        figures[row.device_id].add(row)
+    return dict(figures)
+
+
+def _hours(
+    device_ids: Iterable[UUID], release_sha256: str, since: datetime | None
+) -> QuerySet[HourSummary]:
+    hours = HourSummary.objects.filter(
+        device_id__in=list(device_ids), release_sha256=release_sha256
+    )
+    if since is None:
+        return hours
+    # The hour that ``since`` lies in counts whole: a summary cannot be cut.
+    return hours.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
+
+
+def hours_of(device: Device, *, since: datetime | None = None) -> QuerySet[HourSummary]:
+    """Hour by hour of one device, the newest first."""
+    hours = HourSummary.objects.filter(device=device).order_by("-hour", "camera", "release_sha256")
+    return hours if since is None else hours.filter(hour__gte=since)
+
+
+def latest_health(device_ids: Iterable[UUID]) -> dict[UUID, Health]:
+    """The health record of each device that came in last; one query however many devices."""
+    records = TelemetryRecord.objects.filter(device_id__in=list(device_ids), kind="health")
+    newest = records.values("device_id").annotate(newest=Max("pk")).values("newest")
+    rows = TelemetryRecord.objects.filter(pk__in=newest)
+    return {row.device_id: Health.model_validate(row.body) for row in rows}
+
+
+def recent_events(*, devices: QuerySet[Device], limit: int = 50) -> list[TelemetryRecord]:
+    """Events and gaps of ``devices`` as they came in, the newest first."""
+    records = TelemetryRecord.objects.filter(device__in=devices, kind__in=("event", "gap"))
+    return list(records.select_related("device").order_by("-pk")[:limit])

@@ -1,0 +1,167 @@
+"""Ingest: lock, insert above the cursor only, commit, then acknowledge."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from pydantic_core import from_json
+
+from inference_core.contract.telemetry import Gap, Summary
+from server.fleet.models import Device
+from server.lib import clock
+from server.lib.errors import Conflict
+from server.telemetry.models import Cursor, HourSummary, QuarantinedRecord, TelemetryRecord
+from server.telemetry.reading import ReadBatch, ReadRecord, hour_of, utc
+from server.telemetry.selectors import add_counts, merge_latencies, read_latencies
+
+MAX_KEYS = 256
+"""Causes or stages of one hour: a device that invents new ones cannot grow a row for ever."""
+_HourKey = tuple[str, str, datetime]
+
+
+@dataclass
+class _Writing:
+    """What one batch adds, collected before the first insert."""
+
+    device: Device
+    batch: ReadBatch
+    received_at: datetime
+    hours: dict[_HourKey, HourSummary]
+    touched: dict[_HourKey, HourSummary] = field(default_factory=dict)
+    records: list[TelemetryRecord] = field(default_factory=list)
+    poison: list[QuarantinedRecord] = field(default_factory=list)
+
+
+@transaction.atomic
+def store_batch(*, device: Device, batch: ReadBatch) -> int:
+    """Store what is new of ``batch``; returns the sequence number up to which all is stored.
+
+    The acknowledgement may be sent when this returns outside any other transaction. Conflict,
+    with ``acked_seq``, where records between the cursor and the batch were never accounted for.
+    """
+    # One batch of a device at a time, whatever its boot: the hours are merged, not appended.
+    Device.objects.select_for_update(no_key=True).get(pk=device.pk)
+    now = clock.now()
+    cursor, _ = Cursor.objects.get_or_create(
+        device=device, boot_id=batch.boot_id, defaults={"updated_at": now}
+    )
+    if batch.first_seq > cursor.acked_seq + 1:
+        raise Conflict(
+            f"Records {cursor.acked_seq + 1} to {batch.first_seq - 1} are missing: send them "
+            "first, or a gap in their place.",
+            acked_seq=cursor.acked_seq,
+        )
+    fresh = [record for record in batch.records if record.seq > cursor.acked_seq]
+    if not fresh:
+        return cursor.acked_seq
+    _write(_collect(device, batch, fresh, cursor.acked_seq, now))
+    cursor.acked_seq, cursor.updated_at = batch.last_seq, now
+    cursor.save(update_fields=["acked_seq", "updated_at"])
+    return cursor.acked_seq
+
+
+def _collect(
+    device: Device, batch: ReadBatch, fresh: list[ReadRecord], acked_seq: int, now: datetime
+) -> _Writing:
+    summaries = [r.record.body for r in fresh if r.record and isinstance(r.record.body, Summary)]
+    writing = _Writing(device, batch, now, _stored_hours(device, summaries))
+    for item in fresh:
+        if item.record is None:
+            _set_aside(writing, item, item.problem)
+        elif isinstance(item.record.body, Summary):
+            _merge(writing, item, item.record.body)
+        else:
+            _append(writing, item, acked_seq)
+    return writing
+
+
+def _stored_hours(device: Device, summaries: list[Summary]) -> dict[_HourKey, HourSummary]:
+    rows = HourSummary.objects.filter(
+        device=device,
+        hour__in={hour_of(summary.hour) for summary in summaries},
+        release_sha256__in={summary.release_sha256 for summary in summaries},
+    )
+    return {(row.camera, row.release_sha256, row.hour): row for row in rows}
+
+
+def _merge(writing: _Writing, item: ReadRecord, summary: Summary) -> None:
+    key = (summary.camera, summary.release_sha256, hour_of(summary.hour))
+    row = writing.hours.get(key) or HourSummary(
+        device=writing.device, camera=key[0], release_sha256=key[1], hour=key[2]
+    )
+    try:
+        figures = _figures(row, summary)
+    except ValueError as error:
+        return _set_aside(writing, item, str(error))
+    row.frames += summary.frames
+    row.passed += summary.verdicts.get("pass", 0)
+    row.failed += summary.verdicts.get("fail", 0)
+    row.lost, row.faults, row.latency_ms = figures
+    row.updated_at = writing.received_at
+    writing.hours[key] = writing.touched[key] = row
+    return None
+
+
+def _figures(row: HourSummary, summary: Summary) -> tuple[Any, Any, Any]:
+    """What ``row`` would hold of losses, faults and latencies; ValueError leaves it untouched."""
+    lost, faults, latencies = dict(row.lost), dict(row.faults), read_latencies(row.latency_ms)
+    add_counts(lost, summary.lost)
+    add_counts(faults, summary.faults)
+    merge_latencies(latencies, summary.latency_ms)
+    if max(len(lost), len(faults), len(latencies)) > MAX_KEYS:
+        raise ValueError(f"the hour would have more than {MAX_KEYS} causes or stages")
+    return lost, faults, {name: _plain(histogram) for name, histogram in latencies.items()}
+
+
+def _append(writing: _Writing, item: ReadRecord, acked_seq: int) -> None:
+    assert item.record is not None  # noqa: S101 - the caller has looked
+    body = item.record.body
+    if isinstance(body, Gap):
+        # Part of it may have been stored before it was dropped there: that is no loss.
+        body = body.model_copy(update={"first_seq": max(body.first_seq, acked_seq + 1)})
+    writing.records.append(
+        TelemetryRecord(
+            device=writing.device,
+            boot_id=writing.batch.boot_id,
+            seq=item.seq,
+            kind=body.kind,
+            captured_at=utc(item.record.captured_at),
+            received_at=writing.received_at,
+            body=_plain(body),
+        )
+    )
+
+
+def _set_aside(writing: _Writing, item: ReadRecord, problem: str) -> None:
+    writing.poison.append(
+        QuarantinedRecord(
+            device=writing.device,
+            boot_id=writing.batch.boot_id,
+            seq=item.seq,
+            received_at=writing.received_at,
+            raw=json.dumps(item.raw),
+            problem=problem,
+        )
+    )
+
+
+def _write(writing: _Writing) -> None:
+    new = [row for row in writing.touched.values() if row.pk is None]
+    known = [row for row in writing.touched.values() if row.pk is not None]
+    HourSummary.objects.bulk_create(new)
+    HourSummary.objects.bulk_update(
+        known,
+        ["frames", "passed", "failed", "lost", "faults", "latency_ms", "updated_at"],
+        batch_size=100,
+    )
+    TelemetryRecord.objects.bulk_create(writing.records)
+    QuarantinedRecord.objects.bulk_create(writing.poison)
+
+
+def _plain(message: Any) -> Any:
+    """A message as JSON data; by its JSON text, which turns infinities into null."""
+    return from_json(message.to_json())
