@@ -45,8 +45,10 @@ class Artifact(models.Model):
     sha256 = models.CharField(max_length=64)
     length = models.BigIntegerField()
     runtime = models.CharField(max_length=30)
+    runtime_version = models.CharField(max_length=60)
     precision = models.CharField(max_length=10)
     peak_memory_bytes = models.BigIntegerField(default=0)
+    manifest_body = models.JSONField(help_text="ModelManifest with its alphabet written out.")
     created_at = models.DateTimeField()
     signed_at = models.DateTimeField(null=True, blank=True)
 

@@ -20,6 +20,9 @@ class DatasetVersion(models.Model):
     version = models.SlugField(max_length=50)
     purpose = models.CharField(max_length=20, choices=Purpose)
     sha256 = models.CharField(max_length=64, unique=True)
+    labels_sha256 = models.CharField(max_length=64, help_text="Of labels.jsonl, a blob.")
+    image_count = models.PositiveIntegerField()
+    length = models.BigIntegerField(help_text="Bytes of all its files.")
     notes = models.TextField(blank=True, help_text="Where the images come from, and the licence.")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)
@@ -37,9 +40,9 @@ class DatasetItem(models.Model):
     """One image with its labels, as the line of ``labels.jsonl`` has them."""
 
     dataset = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="items")
-    image = models.CharField(max_length=200, help_text="Path within the dataset.")
+    image = models.CharField(max_length=300, help_text="Path within the dataset.")
     image_sha256 = models.CharField(max_length=64, db_index=True)
-    mask = models.CharField(max_length=200, blank=True)
+    mask = models.CharField(max_length=300, blank=True)
     mask_sha256 = models.CharField(max_length=64, blank=True)
     labels = models.JSONField(default=dict)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.datasets import api
+
+urlpatterns = [
+    path("datasets", api.DatasetList.as_view(), name="datasets"),
+    path("datasets/<str:name>/<str:version>", api.DatasetDetail.as_view(), name="dataset"),
+]

@@ -1,0 +1,146 @@
+"""Reads of builds, and what stands between a release and a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from server.builds.models import Artifact, Build, ReleaseTarget
+from server.builds.states import BuildState
+from server.fleet.models import Device, HardwareProfile
+from server.lib.errors import NotFound
+from server.registry.models import Release
+
+NOT_YET_SIGNED = "not yet signed"
+
+
+@dataclass(frozen=True)
+class MissingArtifact:
+    """Why a device cannot run a release. ``model`` is empty where the release itself lacks."""
+
+    device: Device
+    profile: str
+    model: str
+    why: str
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """How far one version is for one profile; ``build`` is None where none was ever asked for."""
+
+    version_id: int
+    profile: str
+    build: Build | None
+    artifact: Artifact | None
+
+    @property
+    def state(self) -> str:
+        """The build's state in a word; ``signed`` is what a rollout needs."""
+        if self.artifact is not None:
+            return "signed" if self.artifact.signed_at else "succeeded"
+        return str(self.build.state) if self.build else "never built"
+
+    @property
+    def why(self) -> str:
+        """What is missing, as words that end a sentence; empty where nothing is."""
+        if self.artifact is not None:
+            return "" if self.artifact.signed_at else NOT_YET_SIGNED
+        if self.build is None:
+            return "never built"
+        reason = self.build.reason or "for a reason that was not told"
+        ended = {
+            str(BuildState.REFUSED): f"refused: {reason}",
+            str(BuildState.FAILED): f"failed: {reason}",
+        }
+        return ended.get(self.build.state, "building")
+
+
+def builds() -> QuerySet[Build]:
+    """All builds with what a list shows of them."""
+    return Build.objects.select_related("version__model", "profile").defer("log", "candidates")
+
+
+def build(build_id: int) -> Build:
+    """One build with its artifact and certificate; NotFound where there is none."""
+    row = (
+        Build.objects.select_related(
+            "version__model", "profile", "artifact", "artifact__certificate"
+        )
+        .filter(pk=build_id)
+        .first()
+    )
+    if row is None:
+        raise NotFound("There is no such build.")
+    return row
+
+
+def release_target(release: Release, profile: HardwareProfile) -> ReleaseTarget | None:
+    """The release as signed for ``profile``, or None while it is not."""
+    return ReleaseTarget.objects.filter(release=release, profile=profile).first()
+
+
+def artifact_matrix(
+    model_version_ids: Iterable[int], profiles: Iterable[HardwareProfile]
+) -> dict[tuple[int, str], MatrixCell]:
+    """A cell for every version and profile, by (version id, profile name). Two queries."""
+    versions, named = list(model_version_ids), {p.pk: p.name for p in profiles}
+    newest: dict[tuple[int, int], Build] = {}
+    wanted = Build.objects.filter(version__in=versions, profile__in=named)
+    for row in wanted.defer("log", "candidates").order_by("pk"):
+        newest[row.version_id, row.profile_id] = row
+    made = {
+        (row.version_id, row.profile_id): row
+        for row in Artifact.objects.filter(version__in=versions, profile__in=named).defer(
+            "manifest_body"
+        )
+    }
+    return {
+        (version, name): MatrixCell(
+            version, name, newest.get((version, profile)), made.get((version, profile))
+        )
+        for version in versions
+        for profile, name in named.items()
+    }
+
+
+def missing_artifacts(release: Release, devices: Iterable[Device]) -> list[MissingArtifact]:
+    """What keeps ``devices`` from running ``release``; empty when all could at once.
+
+    The number of queries does not depend on the number of devices.
+    """
+    wanted = list(devices)
+    profiles = {device.profile_id: device.profile for device in wanted}
+    whys = {pk: _missing_for(release, profile) for pk, profile in profiles.items()}
+    return [
+        MissingArtifact(device, device.profile.name, model, why)
+        for device in wanted
+        for model, why in whys[device.profile_id]
+    ]
+
+
+def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[str, str]]:
+    """Pairs of model and reason."""
+    if release_target(release, profile) is not None:
+        return ()
+    versions = {v.pk: v.model.name for v in release.versions.select_related("model")}
+    cells = artifact_matrix(versions, [profile])
+    missing = [(versions[pk], cell.why) for (pk, _), cell in cells.items() if cell.why]
+    return missing or [("", NOT_YET_SIGNED)]
+
+
+def unsigned_artifacts() -> QuerySet[Artifact]:
+    """Artifacts whose builder has not signed them yet."""
+    return Artifact.objects.filter(signed_at=None).select_related("profile")
+
+
+def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] | None:
+    """The signed artifact of every model of ``release`` by name, or None while one is absent."""
+    artifacts = {
+        artifact.version.model.name: artifact
+        for artifact in Artifact.objects.filter(
+            profile=profile, version__releases=release, signed_at__isnull=False
+        ).select_related("version__model", "certificate")
+    }
+    return artifacts if release.pipeline.models == set(artifacts) else None
