@@ -7,3 +7,7 @@ class DeviceGatewayConfig(AppConfig):
     """Named so that Django finds it."""
 
     name = "server.device_gateway"
+
+    def ready(self) -> None:
+        """Register what the outbox may call."""
+        from server.device_gateway import handlers  # noqa: F401

@@ -1,7 +1,18 @@
-"""Addresses of this app's API."""
+"""Addresses for devices, below ``/device/v1/``."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.device_gateway import files, views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("enrol", views.enrol),
+    path("token", views.token),
+    path("goal", views.goal),
+    path("deployments/<uuid:deployment_id>", views.deployment),
+    path("telemetry", views.telemetry),
+    path("samples", views.samples),
+    path("tuf/metadata/<str:name>", files.metadata),
+    path("tuf/targets/<path:path>", files.target),
+]

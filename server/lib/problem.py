@@ -6,11 +6,18 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFilesSent
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
@@ -18,8 +25,10 @@ from rest_framework.views import exception_handler, set_rollback
 from server.lib.errors import (
     DomainError,
     Forbidden,
+    MethodNotAllowed,
     NotFound,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -27,7 +36,6 @@ from server.lib.errors import (
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 
 def problem_body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -49,13 +57,11 @@ def problem_response(error: DomainError) -> HttpResponse:
     )
 
 
-def answers_problems(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
-) -> Callable[..., HttpResponseBase]:
+def answers_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Decorate a plain view, so that what it raises becomes a problem document."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except Exception as error:
@@ -88,6 +94,7 @@ _IN_OUR_WORDS: tuple[tuple[type[Exception], Callable[[Exception], DomainError]],
     (TooManyFilesSent, lambda _: TooLarge("The request has more files than the server takes.")),
     (Http404, lambda error: NotFound(str(error) or "There is no such thing.")),
     (PermissionDenied, lambda error: Forbidden(str(error) or "You may not do this.")),
+    (UnreadablePostError, lambda _: Unavailable("The body arrived cut short; send it again.")),
     # A database that restarts, or a lock that did not come in time.
     (OperationalError, lambda _: Unavailable("The database is not available; try again shortly.")),
 )
@@ -119,6 +126,10 @@ def _of_framework(error: exceptions.APIException) -> tuple[int, dict[str, Any]]:
 def _headers(error: DomainError) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"Retry-After": str(error.extra.get("retry_after_s", RETRY_AFTER_S))}
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(error.extra.get("retry_after_s", 60))}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.extra["allow"]}
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": 'Bearer realm="linewarden"'}
     return {}
