@@ -1,0 +1,307 @@
+"""The server's side of the device protocol as a real HTTP server, with faults on demand."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.parser import BytesParser
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+
+from inference_core.contract.device import (
+    ACCESS_TOKEN_LIFETIME_S,
+    REPORT_HEADER,
+    DeploymentRef,
+    DeviceConfig,
+    EnrolmentReply,
+    EnrolmentRequest,
+    Goal,
+    ProbationLimits,
+    Progress,
+    ProgressReply,
+    Report,
+    TokenReply,
+    TokenRequest,
+)
+from inference_core.contract.release import TargetRef
+from inference_core.contract.telemetry import Batch, BatchReply, Record, SampleMeta
+from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase
+from tests.agent.signed_repository import SignedRepository
+
+ENROLMENT_TOKEN = "0123456789abcdef0123456789abcdef"
+_SECRET = "a secret that only this simulated server knows"
+
+
+@dataclass
+class Deployment:
+    """One device's part of a rollout, as the server keeps it."""
+
+    phase: DeploymentPhase = DeploymentPhase.QUEUED
+    version: int = 0
+    seq: int = 0
+    reports: list[Progress] = field(default_factory=list)
+
+    @property
+    def phases(self) -> list[str]:
+        return [str(report.phase) for report in self.reports]
+
+    @property
+    def terminal_reports(self) -> list[Progress]:
+        return [report for report in self.reports if report.phase in TERMINAL_PHASES]
+
+    def reply(self) -> ProgressReply:
+        return ProgressReply(version=self.version, seq=self.seq, phase=self.phase)
+
+
+class Simulator:
+    """Start with ``with Simulator(repository) as server``; everything public may be looked at."""
+
+    def __init__(self, repository: SignedRepository, profile: str) -> None:
+        self.repository, self.profile = repository, profile
+        self.device_id = uuid.uuid4()
+        self.public_key: str | None = None
+        self.goal = Goal(generation=0, poll_s=0.2)
+        self.deployments: dict[str, Deployment] = {}
+        self.records: list[tuple[uuid.UUID, Record]] = []
+        self.cursors: dict[uuid.UUID, int] = {}
+        self.samples: list[tuple[SampleMeta, bytes]] = []
+        self.reports: list[Report] = []
+        self.requests: list[tuple[str, str]] = []
+        self.ranges: list[str] = []
+        self.is_down = False
+        self.refuses: Callable[[Record], bool] = lambda _: False
+        self.cut_targets_after: int | None = None
+        self.token_serial = 0
+        self.seen_jti: set[str] = set()
+        self.lock = threading.RLock()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def __enter__(self) -> Simulator:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def assign(
+        self,
+        release: TargetRef | None,
+        *,
+        config: DeviceConfig | None = None,
+        probation: ProbationLimits | None = None,
+        with_deployment: bool = True,
+        rate_cap_bytes_s: int | None = None,
+    ) -> Deployment:
+        """Give the device a new goal; the deployment that belongs to it is returned."""
+        with self.lock:
+            deployment, key = Deployment(), uuid.uuid4()
+            self.deployments[str(key)] = deployment
+            self.goal = Goal(
+                generation=self.goal.generation + 1,
+                release=release,
+                deployment=DeploymentRef(id=key, version=0) if with_deployment else None,
+                config=config or self.goal.config,
+                probation=probation or self.goal.probation,
+                rate_cap_bytes_s=rate_cap_bytes_s,
+                poll_s=0.2,
+            )
+            return deployment
+
+    def close(self, deployment: Deployment, phase: DeploymentPhase) -> None:
+        """The server ends a deployment by itself."""
+        with self.lock:
+            deployment.phase, deployment.version = phase, deployment.version + 1
+
+    def enrol(self, body: bytes) -> Answer:
+        request = EnrolmentRequest.model_validate_json(body)
+        if request.token != ENROLMENT_TOKEN:
+            return _problem(401, "this enrolment token is unknown or used up")
+        if self.public_key not in (None, request.public_key):
+            return _problem(409, "this serial belongs to another key")
+        self.public_key = request.public_key
+        return _message(
+            EnrolmentReply(
+                device_id=self.device_id,
+                state="accepted",
+                profile=self.profile,
+                tuf_root=self.repository.initial_root.decode(),
+                poll_s=0.2,
+                server_time=datetime.now(timezone.utc),
+            )
+        )
+
+    def token(self, body: bytes) -> Answer:
+        assertion = TokenRequest.model_validate_json(body).assertion
+        try:
+            claims = jwt.decode(
+                assertion,
+                self.public_key or "",
+                algorithms=["EdDSA"],
+                audience=f"{self.url}/device/v1/token",
+                issuer=str(self.device_id),
+                options={"require": ["exp", "iat", "jti", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            return _problem(401, f"the assertion is not acceptable: {error}")
+        if claims["jti"] in self.seen_jti or claims["exp"] - claims["iat"] > 60:
+            return _problem(401, "the assertion was replayed, or lives too long")
+        self.seen_jti.add(claims["jti"])
+        text = jwt.encode({"sub": str(self.device_id), "n": self.token_serial}, _SECRET, "HS256")
+        now = datetime.now(timezone.utc)
+        return _message(
+            TokenReply(
+                access_token=text, expires_in_s=ACCESS_TOKEN_LIFETIME_S, server_time=now
+            )
+        )
+
+    def is_authorised(self, header: str | None) -> bool:
+        try:
+            claims = jwt.decode((header or "").removeprefix("Bearer "), _SECRET, ["HS256"])
+        except jwt.PyJWTError:
+            return False
+        return claims["n"] == self.token_serial
+
+    def answer_goal(self, headers: Any) -> Answer:
+        self.reports.append(Report.model_validate_json(headers[REPORT_HEADER]))
+        etag = f'"{self.goal.generation}"'
+        extra = {"ETag": etag, "Linewarden-Poll": "0.2"}
+        if headers.get("If-None-Match") == etag:
+            return Answer(304, b"", extra)
+        return Answer(200, self.goal.to_json(), extra)
+
+    def progress(self, key: str, body: bytes) -> Answer:
+        progress, deployment = Progress.model_validate_json(body), self.deployments[key]
+        if progress.seq <= deployment.seq:
+            return _message(deployment.reply())
+        if deployment.phase in TERMINAL_PHASES:
+            return _message(deployment.reply(), 410)
+        if progress.expected_version != deployment.version:
+            return _message(deployment.reply(), 409)
+        deployment.seq, deployment.phase = progress.seq, progress.phase
+        deployment.version += 1
+        deployment.reports.append(progress)
+        return _message(deployment.reply())
+
+    def telemetry(self, body: bytes) -> Answer:
+        batch = Batch.model_validate_json(body)
+        if any(self.refuses(record) for record in batch.records):
+            return _problem(422, "one of these records is poison")
+        acked = self.cursors.get(batch.boot_id, 0)
+        for record in batch.records:
+            if record.seq > acked:
+                self.records.append((batch.boot_id, record))
+                acked = record.seq
+        self.cursors[batch.boot_id] = acked
+        return _message(BatchReply(acked_seq=acked))
+
+    def sample(self, body: bytes, content_type: str) -> Answer:
+        head = f"Content-Type: {content_type}\r\n\r\n".encode()
+        parts = {
+            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+            for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
+        }
+        self.samples.append((SampleMeta.model_validate_json(parts["meta"]), parts["image"]))
+        return Answer(201, b"{}")
+
+    def file(self, path: str, headers: Any) -> Answer:
+        content = self.repository.files.get(path)
+        if content is None:
+            return _problem(404, f"there is no {path}")
+        asked = re.fullmatch(r"bytes=(\d+)-", headers.get("Range") or "")
+        if asked:
+            self.ranges.append(headers["Range"])
+            return Answer(206, content[int(asked[1]) :])
+        return Answer(200, content)
+
+    def _handler(simulator) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """Tests read ``requests`` instead."""
+
+            def do_GET(self) -> None:
+                self._serve(b"")
+
+            def do_POST(self) -> None:
+                self._serve(self.rfile.read(int(self.headers["Content-Length"])))
+
+            do_PATCH = do_POST
+
+            def _serve(self, body: bytes) -> None:
+                path = self.path.removeprefix("/device/v1/")
+                if simulator.is_down:
+                    return self._send(_problem(503, "down for maintenance"))
+                with simulator.lock:
+                    simulator.requests.append((self.command, path))
+                    answer = self._route(path, body)
+                if path.startswith("tuf/targets/") and simulator.cut_targets_after is not None:
+                    return self._cut(answer, simulator.cut_targets_after)
+                return self._send(answer)
+
+            def _route(self, path: str, body: bytes) -> Answer:
+                if path == "enrol":
+                    return simulator.enrol(body)
+                if path == "token":
+                    return simulator.token(body)
+                if not simulator.is_authorised(self.headers.get("Authorization")):
+                    return _problem(401, "the access token is not acceptable")
+                if path == "goal":
+                    return simulator.answer_goal(self.headers)
+                if path.startswith("deployments/"):
+                    return simulator.progress(path.partition("/")[2], body)
+                if path == "telemetry":
+                    return simulator.telemetry(body)
+                if path == "samples":
+                    return simulator.sample(body, self.headers["Content-Type"])
+                return simulator.file(path.removeprefix("tuf/"), self.headers)
+
+            def _send(self, answer: Answer) -> None:
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                if answer.status != 304:
+                    self.wfile.write(answer.body)
+
+            def _cut(self, answer: Answer, after: int) -> None:
+                """Promise the whole and break the connection: a truncated transfer."""
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body[:after])
+                self.close_connection = True
+
+        return Handler
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _message(message: Any, status: int = 200) -> Answer:
+    return Answer(status, message.to_json())
+
+
+def _problem(status: int, detail: str) -> Answer:
+    body = json.dumps({"type": "about:blank", "status": status, "detail": detail}).encode()
+    return Answer(status, body, {"Content-Type": "application/problem+json"})
