@@ -44,13 +44,15 @@ def evaluate(session: Session, manifest: ModelManifest, golden: Dataset) -> Eval
 def compare(reference: Evaluation, artifact: Evaluation) -> ParityFigures:
     """The figures of a certificate; both evaluations are of the same images in the same order."""
     pairs = list(zip(reference.readings, artifact.readings, strict=True))
-    classes = [name for name in reference.per_class if name in artifact.per_class]
     return ParityFigures(
         metric=reference.metric,
         reference=reference.value,
         artifact=artifact.value,
         share=artifact.value / reference.value if reference.value else 0.0,
-        per_class={n: (reference.per_class[n], artifact.per_class[n]) for n in classes},
+        per_class={
+            label: (value, artifact.per_class.get(label, 0.0))
+            for label, value in reference.per_class.items()
+        },
         score_shift=sum(abs(a.score - b.score) for a, b in pairs) / len(pairs),
         agreement=sum(a.answer == b.answer for a, b in pairs) / len(pairs),
         images=len(pairs),
@@ -76,8 +78,8 @@ def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) ->
     for label, (reference, artifact) in figures.per_class.items():
         if artifact < limits.min_class_share * reference:
             return (
-                f"{name} kept {artifact / reference:.1%} of the IoU of {label} ({artifact:.2f} of "
-                f"{reference:.2f}); at least {limits.min_class_share:.1%} is asked of each class"
+                f"{name} kept {artifact / reference:.1%} of the IoU of {label}; at least "
+                f"{limits.min_class_share:.1%} is asked of each class"
             )
     if figures.score_shift > limits.max_score_shift:
         return (

@@ -45,8 +45,8 @@ def test_it_reports_what_the_graph_holds(tmp_path: Path) -> None:
     assert report is not None
     assert report.opset == 17
     assert report.producer == "linewarden-tests"
-    assert report.operators == {"Conv": 2, "Relu": 1}
-    assert report.parameters == 8 * 27 + 8 + 3 * 8 + 3
+    assert report.operators == {"Conv": 3, "Relu": 1}
+    assert report.parameters == 8 * 27 + 8 * 72 + 3 * 8 + 3
     assert report.inputs[0].shape == (None, 3, None, None)
     assert report.inputs[0].dtype == "float32"
 
