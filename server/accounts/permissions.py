@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -24,3 +25,14 @@ def at_least(role: Role) -> type[BasePermission]:
 
     AtLeast.__name__ = AtLeast.__qualname__ = f"AtLeast{role.value.title()}"
     return AtLeast
+
+
+class RoledView(APIView):
+    """A view that viewers may read, and that others may write from ``write_role`` up."""
+
+    write_role = Role.ADMIN
+
+    def get_permissions(self) -> Sequence[BasePermission]:
+        """The permission that the verb of this request calls for."""
+        role = Role.VIEWER if self.request.method in SAFE_METHODS else self.write_role
+        return [at_least(role)()]

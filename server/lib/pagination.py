@@ -11,4 +11,9 @@ class CursorPages(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
-    ordering = "-pk"
+    ordering: str | tuple[str, ...] = "-pk"
+
+
+def pages_by(*fields: str) -> type[CursorPages]:
+    """Pages in the order of these fields of the row itself; the last one should be unique."""
+    return type("PagesBy" + "And".join(fields), (CursorPages,), {"ordering": fields})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.telemetry.api import FiguresView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("devices/<uuid:device_id>/figures", FiguresView.as_view()),
+]

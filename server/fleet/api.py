@@ -1,0 +1,176 @@
+"""Places, groups, profiles and enrolment tokens."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from server.accounts.actors import actor_of
+from server.accounts.models import Role
+from server.accounts.permissions import RoledView
+from server.accounts.scope import has_role, site_names
+from server.fleet import enrolment, selectors, services
+from server.fleet.filters import GroupFilter, HardwareProfileFilter, LineFilter, SiteFilter
+from server.fleet.models import Group, HardwareProfile, Line, Site
+from server.fleet.requests import NewEnrolmentToken, NewGroup, NewLine, NewMembers, NewSite
+from server.fleet.serializers import (
+    GroupSerializer,
+    HardwareProfileSerializer,
+    IssuedTokenSerializer,
+    LineSerializer,
+    SiteSerializer,
+)
+from server.lib.errors import Forbidden, NotFound
+from server.lib.messages import read_data
+from server.lib.pagination import pages_by
+
+
+class SitesView(RoledView, ListAPIView):
+    """``sites``: read within the scope, written by admins of all sites."""
+
+    serializer_class = SiteSerializer
+    filterset_class = SiteFilter
+    pagination_class = pages_by("name")
+
+    def get_queryset(self) -> QuerySet[Site]:
+        """Sites within the caller's scope."""
+        return selectors.sites_for(self.request.user)
+
+    @extend_schema(request=NewSite, responses={201: SiteSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a site."""
+        body = read_data(NewSite, request.data)
+        if site_names(request.user, Role.ADMIN) is not None:
+            raise Forbidden("A site is made by an admin of all sites.")
+        site = services.create_site(name=body.name, title=body.title, actor=actor_of(request))
+        return Response(SiteSerializer(site).data, 201)
+
+
+class LinesView(RoledView, ListAPIView):
+    """``lines``: read within the scope, written by admins of the site."""
+
+    serializer_class = LineSerializer
+    filterset_class = LineFilter
+    pagination_class = pages_by("pk")
+
+    def get_queryset(self) -> QuerySet[Line]:
+        """Lines within the caller's scope."""
+        return selectors.lines_for(self.request.user)
+
+    @extend_schema(request=NewLine, responses={201: LineSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a line of a site."""
+        body = read_data(NewLine, request.data)
+        site = selectors.sites_for(request.user, Role.ADMIN).filter(name=body.site).first()
+        if site is None:
+            raise NotFound(f"There is no site {body.site!r} where you are an admin.")
+        line = services.create_line(
+            site=site, name=body.name, title=body.title, actor=actor_of(request)
+        )
+        return Response(LineSerializer(line).data, 201)
+
+
+def _groups(request: Request) -> QuerySet[Group]:
+    sites = site_names(request.user)
+    seen = None if sites is None else Q(devices__line__site__name__in=sites)
+    return Group.objects.annotate(device_count=Count("devices", filter=seen))
+
+
+class GroupsView(RoledView, ListAPIView):
+    """``groups``."""
+
+    serializer_class = GroupSerializer
+    filterset_class = GroupFilter
+    pagination_class = pages_by("name")
+    write_role = Role.OPERATOR
+
+    def get_queryset(self) -> QuerySet[Group]:
+        """All groups; of their devices only those in scope are counted."""
+        return _groups(self.request)
+
+    @extend_schema(request=NewGroup, responses={201: GroupSerializer})
+    def post(self, request: Request) -> Response:
+        """Make an empty group."""
+        body = read_data(NewGroup, request.data)
+        group = services.create_group(name=body.name, title=body.title, actor=actor_of(request))
+        return Response(GroupSerializer(_groups(request).get(pk=group.pk)).data, 201)
+
+
+class GroupView(RoledView):
+    """``groups/{name}``."""
+
+    @extend_schema(responses=GroupSerializer)
+    def get(self, request: Request, name: str) -> Response:
+        """One group."""
+        group = selectors.group_named(name)
+        return Response(GroupSerializer(_groups(request).get(pk=group.pk)).data)
+
+
+class GroupDevicesView(RoledView):
+    """``groups/{name}/devices``."""
+
+    write_role = Role.OPERATOR
+
+    @extend_schema(request=NewMembers, responses=GroupSerializer)
+    def post(self, request: Request, name: str) -> Response:
+        """Put devices into a group: all of them, or none where one is not yours."""
+        group = selectors.group_named(name)
+        wanted = set(read_data(NewMembers, request.data).devices)
+        devices = list(selectors.devices_for(request.user, Role.OPERATOR).filter(pk__in=wanted))
+        missing = wanted - {device.pk for device in devices}
+        if missing:
+            raise NotFound(f"There is no device {min(map(str, missing))} in your scope.")
+        services.add_to_group(group=group, devices=devices, actor=actor_of(request))
+        return Response(GroupSerializer(_groups(request).get(pk=group.pk)).data)
+
+
+class GroupDeviceView(RoledView):
+    """``groups/{name}/devices/{id}``."""
+
+    write_role = Role.OPERATOR
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, name: str, device_id: UUID) -> Response:
+        """Take a device out of a group."""
+        device = selectors.device_for(request.user, device_id, Role.OPERATOR)
+        services.remove_from_group(
+            group=selectors.group_named(name), device=device, actor=actor_of(request)
+        )
+        return Response(status=204)
+
+
+class HardwareProfilesView(RoledView, ListAPIView):
+    """``hardware-profiles``: seeded with the server."""
+
+    serializer_class = HardwareProfileSerializer
+    filterset_class = HardwareProfileFilter
+    pagination_class = pages_by("name")
+    queryset = HardwareProfile.objects.all()
+
+
+class EnrolmentTokensView(RoledView):
+    """``enrolment-tokens``: they can be made and used, never listed."""
+
+    write_role = Role.OPERATOR
+
+    @extend_schema(request=NewEnrolmentToken, responses={201: IssuedTokenSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a token for a line of yours; pre-authorising takes an admin of the site."""
+        body = read_data(NewEnrolmentToken, request.data)
+        line = selectors.line_for(request.user, body.site, body.line, Role.OPERATOR)
+        if body.preauthorised and not has_role(request.user, Role.ADMIN, body.site):
+            raise Forbidden("Only an admin of the site can let devices in unseen.")
+        issued = enrolment.issue_enrolment_token(
+            line=line,
+            group=selectors.group_named(body.group) if body.group else None,
+            uses=body.uses,
+            is_preauthorised=body.preauthorised,
+            lifetime_s=body.lifetime_s,
+            actor=actor_of(request),
+        )
+        return Response(IssuedTokenSerializer(issued).data, 201)

@@ -1,0 +1,76 @@
+"""Bodies that the fleet's API takes. An unknown field is an error, most likely a typing mistake."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from inference_core.contract.base import Document, Slug
+from inference_core.contract.serve import Camera
+from server.fleet.enrolment import MAX_LIFETIME_S, MAX_USES
+
+
+class NewSite(Document):
+    """``POST sites``."""
+
+    name: Slug
+    title: str = Field(min_length=1, max_length=200)
+
+
+class NewLine(Document):
+    """``POST lines``."""
+
+    site: Slug
+    name: Slug
+    title: str = Field(min_length=1, max_length=200)
+
+
+class NewGroup(Document):
+    """``POST groups``."""
+
+    name: Slug
+    title: str = Field(min_length=1, max_length=200)
+
+
+class NewMembers(Document):
+    """``POST groups/{name}/devices``."""
+
+    devices: tuple[UUID, ...] = Field(min_length=1, max_length=10_000)
+
+
+class NewEnrolmentToken(Document):
+    """``POST enrolment-tokens``."""
+
+    site: Slug
+    line: Slug
+    group: Slug | None = None
+    uses: int = Field(default=1, ge=1, le=MAX_USES)
+    preauthorised: bool = False
+    lifetime_s: float = Field(default=3600, gt=0, le=MAX_LIFETIME_S)
+
+
+class DeviceChanges(Document):
+    """``PATCH devices/{id}``: what is left out stays as it is."""
+
+    cameras: tuple[Camera, ...] | None = Field(default=None, max_length=64)
+    sample_every_s: float | None = Field(default=None, gt=0, le=86_400)
+
+
+class Decision(Document):
+    """``POST devices/{id}/quarantine`` and ``revoke``: the reason goes into the audit log."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Pardon(Document):
+    """``POST devices/{id}/release``."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class Acceptance(Document):
+    """``POST devices/{id}/accept``; with the fingerprint, only that very key is accepted."""
+
+    reason: str = Field(default="", max_length=2000)
+    key_fingerprint: str | None = None

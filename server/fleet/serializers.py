@@ -1,0 +1,162 @@
+"""The fleet as the API shows it."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from server.fleet.keys import fingerprint
+from server.fleet.models import Camera, Device, Group, HardwareProfile, Line, Presence, Site
+from server.fleet.selectors import PresenceWord, presence
+from server.lib import clock
+
+
+class SiteSerializer(serializers.ModelSerializer):
+    """A factory."""
+
+    class Meta:
+        model = Site
+        fields = ("name", "title")
+
+
+class LineSerializer(serializers.ModelSerializer):
+    """A production line."""
+
+    site = serializers.CharField(source="site.name")
+
+    class Meta:
+        model = Line
+        fields = ("site", "name", "title")
+
+
+class GroupSerializer(serializers.ModelSerializer):
+    """A group. ``device_count`` counts the devices within the caller's sites."""
+
+    device_count = serializers.IntegerField()
+
+    class Meta:
+        model = Group
+        fields = ("name", "title", "device_count")
+
+
+class HardwareProfileSerializer(serializers.ModelSerializer):
+    """What artifacts are built for."""
+
+    precisions = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = HardwareProfile
+        fields = ("name", "title", "runtime", "architecture", "precisions", "threads")
+
+
+class IssuedTokenSerializer(serializers.Serializer):
+    """An enrolment token; it is never shown again."""
+
+    token = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+@extend_schema_serializer(component_name="DeviceCamera")
+class CameraSerializer(serializers.ModelSerializer):
+    """A camera of a device."""
+
+    class Meta:
+        model = Camera
+        fields = ("name", "role", "address", "frames_per_s", "mm_per_px")
+
+
+class DeviceSerializer(serializers.ModelSerializer):
+    """A device in a list."""
+
+    site = serializers.CharField(source="line.site.name")
+    line = serializers.CharField(source="line.name")
+    profile = serializers.CharField(source="profile.name")
+    groups = serializers.SerializerMethodField()
+    presence = serializers.SerializerMethodField()
+    last_seen_at = serializers.SerializerMethodField()
+    running_sha256 = serializers.SerializerMethodField()
+    generation = serializers.SerializerMethodField()
+    agent_version = serializers.SerializerMethodField()
+    has_new_key = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Device
+        fields: tuple[str, ...] = (
+            "id",
+            "serial",
+            "state",
+            "site",
+            "line",
+            "profile",
+            "groups",
+            "presence",
+            "last_seen_at",
+            "running_sha256",
+            "generation",
+            "agent_version",
+            "has_new_key",
+            "enrolled_at",
+        )
+
+    def get_groups(self, device: Device) -> list[str]:
+        """Names of its groups."""
+        return sorted(group.name for group in device.groups.all())
+
+    def get_presence(self, device: Device) -> PresenceWord:
+        """online, stale or offline."""
+        return presence(device, clock.now())
+
+    def get_last_seen_at(self, device: Device) -> str | None:
+        """The last poll; null for none yet."""
+        row = _last_poll(device)
+        return row and row.last_seen_at.isoformat()
+
+    def get_running_sha256(self, device: Device) -> str | None:
+        """Digest of the release manifest that it runs, as it says."""
+        row = _last_poll(device)
+        return (row and row.running_sha256) or None
+
+    def get_generation(self, device: Device) -> int | None:
+        """Generation of the goal that it knows of."""
+        row = _last_poll(device)
+        return row and row.generation
+
+    def get_agent_version(self, device: Device) -> str | None:
+        """Version of its agent."""
+        row = _last_poll(device)
+        return (row and row.agent_version) or None
+
+    def get_has_new_key(self, device: Device) -> bool:
+        """Whether another key asked for its serial and waits for an admin."""
+        return bool(device.pending_public_key)
+
+
+class DeviceDetailSerializer(DeviceSerializer):
+    """A device on its own."""
+
+    cameras = CameraSerializer(many=True)
+    key_fingerprint = serializers.SerializerMethodField()
+    new_key_fingerprint = serializers.SerializerMethodField()
+    facts = serializers.DictField()
+
+    class Meta(DeviceSerializer.Meta):
+        fields = (
+            *DeviceSerializer.Meta.fields,
+            "cameras",
+            "sample_every_s",
+            "key_fingerprint",
+            "new_key_fingerprint",
+            "facts",
+        )
+
+    def get_key_fingerprint(self, device: Device) -> str:
+        """SHA-256 of the key in force."""
+        return fingerprint(device.public_key)
+
+    def get_new_key_fingerprint(self, device: Device) -> str:
+        """SHA-256 of the key that waits; empty for none."""
+        return fingerprint(device.pending_public_key)
+
+
+def _last_poll(device: Device) -> Presence | None:
+    return getattr(device, "presence", None)
