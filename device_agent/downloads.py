@@ -14,7 +14,7 @@ import requests
 
 from device_agent.errors import Rejected, Unavailable
 from device_agent.files import CHUNK_BYTES, sync_folder
-from device_agent.gateway import Gateway
+from device_agent.gateway import Gateway, read_pieces
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import FailureCause
 
@@ -31,10 +31,10 @@ class Downloader:
         partial: Path,
         *,
         disk_reserve_bytes: int,
-        on_chunk: Callable[[], None] = lambda: None,
+        on_piece: Callable[[], None] = lambda: None,
     ) -> None:
         self._gateway, self._partial = gateway, partial
-        self._reserve_bytes, self._on_chunk = disk_reserve_bytes, on_chunk
+        self._reserve_bytes, self._on_piece = disk_reserve_bytes, on_piece
 
     def fetch(self, target: TargetRef, destination: Path, rate_cap_bytes_s: int | None) -> None:
         """Bring the bytes of ``target`` to ``destination``, whole and verified, or not at all.
@@ -81,13 +81,13 @@ class Downloader:
                         digest, offset = hashlib.sha256(), 0
                     _check_status(response, target)
                     pace = _Pace(rate_cap_bytes_s)
-                    for chunk in response.iter_content(CHUNK_BYTES):
-                        offset += len(chunk)
+                    for piece in read_pieces(response):
+                        offset += len(piece)
                         _check_length(offset, target)
-                        file.write(chunk)
-                        digest.update(chunk)
-                        pace.count(len(chunk))
-                        self._on_chunk()
+                        file.write(piece)
+                        digest.update(piece)
+                        pace.count(len(piece))
+                        self._on_piece()
             file.flush()
             os.fsync(file.fileno())
         if offset < target.length:

@@ -13,10 +13,12 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import requests
+import urllib3
 from pydantic import ValidationError
 
 from device_agent.config import Config
 from device_agent.errors import Rejected, Unavailable
+from device_agent.files import CHUNK_BYTES
 from device_agent.identity import Identity
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
@@ -193,7 +195,7 @@ class Gateway:
                 **options,
             ) as response:
                 yield response
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise Unavailable(f"cannot reach {self._config.server_url}: {error}") from error
 
     def _access_token(self, *, renew: bool = False) -> str:
@@ -222,6 +224,12 @@ class Gateway:
             ) from error
 
 
+def read_pieces(response: requests.Response) -> Iterator[bytes]:
+    """Bytes as they arrive: a full buffer that never comes would hide a server that trickles."""
+    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        yield piece
+
+
 class _Bearer(requests.auth.AuthBase):
     """Given on every call, also without a token: else requests would consult ``~/.netrc``."""
 
@@ -236,8 +244,8 @@ class _Bearer(requests.auth.AuthBase):
 
 def _read(response: requests.Response) -> bytes:
     content = bytearray()
-    for chunk in response.iter_content(1 << 16):
-        content += chunk
+    for piece in read_pieces(response):
+        content += piece
         if len(content) > MAX_REPLY_BYTES:
             raise Unavailable(f"the server's answer exceeds {MAX_REPLY_BYTES} bytes")
     return bytes(content)

@@ -74,7 +74,7 @@ class Loop:
             gateway,
             store.partial,
             disk_reserve_bytes=config.disk_reserve_bytes,
-            on_chunk=self._breathe,
+            on_piece=self._breathe,
         )
 
     def wake(self) -> None:
@@ -226,7 +226,7 @@ class Loop:
         self._retry_at = 0.0
 
     def _breathe(self) -> None:
-        """Between two chunks of a download: still ask, and stop when nobody wants it any more."""
+        """Between two pieces of a download: still ask, and stop when nobody wants it any more."""
         self.breathed_at = time.monotonic()
         self._poll_when_due()
         hand = self._journal.hand

@@ -23,6 +23,9 @@ from inference_core.contract.words import FailureCause
 _STEADY_S = 60.0
 """A resident that has run this long has proven that restarting helps."""
 
+_FAILED_GRACE_S = 0.5
+"""A candidate that has failed is not waited for: most likely it hangs."""
+
 Notice = Callable[[str, str, "str | None"], None]
 
 
@@ -149,7 +152,7 @@ class Supervisor:
         with self._lock:
             if self._resident and self._resident.is_paused:
                 self._resident.send("resume")
-            self._end_candidate()
+            self._end_candidate(grace_s=_FAILED_GRACE_S)
 
     def drop_resident(self) -> None:
         """Stop the resident; ``tick`` starts what is current by then."""
@@ -241,7 +244,7 @@ class Supervisor:
             self._resident.stop()
         self._resident = None
 
-    def _end_candidate(self) -> None:
+    def _end_candidate(self, grace_s: float = 5.0) -> None:
         if self._candidate:
-            self._candidate.stop()
+            self._candidate.stop(grace_s)
         self._candidate, self._seen = None, None

@@ -15,7 +15,7 @@ from tuf.ngclient.updater import Updater
 from device_agent.admission import SignedTarget, clock_problem
 from device_agent.errors import Rejected, Unavailable
 from device_agent.files import make_folder, sync_tree
-from device_agent.gateway import Gateway
+from device_agent.gateway import Gateway, read_pieces
 from inference_core.contract.words import FailureCause
 
 _FROZEN_DELAY_S = 30.0
@@ -71,7 +71,7 @@ class _GatewayFetcher(FetcherInterface):
                 raise exceptions.DownloadHTTPError(
                     f"the server answered {response.status_code} for {url}", response.status_code
                 )
-            yield from response.iter_content(1 << 16)
+            yield from read_pieces(response)
 
 
 def _translated(work: Callable[[], _T]) -> _T:

@@ -164,9 +164,7 @@ class Simulator:
         text = jwt.encode({"sub": str(self.device_id), "n": self.token_serial}, _SECRET, "HS256")
         now = datetime.now(timezone.utc)
         return _message(
-            TokenReply(
-                access_token=text, expires_in_s=ACCESS_TOKEN_LIFETIME_S, server_time=now
-            )
+            TokenReply(access_token=text, expires_in_s=ACCESS_TOKEN_LIFETIME_S, server_time=now)
         )
 
     def is_authorised(self, header: str | None) -> bool:

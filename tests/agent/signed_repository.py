@@ -20,8 +20,12 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from inference_core.contract.build import LatencyFigures, ParityCertificate, ParityFigures
-from inference_core.contract.build import ParityLimits
+from inference_core.contract.build import (
+    LatencyFigures,
+    ParityCertificate,
+    ParityFigures,
+    ParityLimits,
+)
 from inference_core.contract.manifest import (
     ModelManifest,
     SegmentDecoder,
@@ -177,14 +181,10 @@ class SignedRepository:
         role = profile_role(profile)
         signer = self._signers.setdefault(role, [CryptoSigner.generate_ed25519()])[0]
         assert top.delegations and top.delegations.roles is not None
-        top.delegations.roles[role] = DelegatedRole(
-            role, [], 1, True, paths=[f"{profile}/*/*"]
-        )
+        top.delegations.roles[role] = DelegatedRole(role, [], 1, True, paths=[f"{profile}/*/*"])
         top.add_key(signer.public_key, role)
 
-    def _write(
-        self, role: str, signed: Any, signers: list[CryptoSigner] | None = None
-    ) -> bytes:
+    def _write(self, role: str, signed: Any, signers: list[CryptoSigner] | None = None) -> bytes:
         self._versions[role] = signed.version = self._versions.get(role, 0) + 1
         metadata = Metadata(signed)
         for signer in signers or self._signers[role]:
