@@ -44,6 +44,10 @@ def run_build(job: BuildJob, emit: Emit) -> BuildOutcome:
         return _Build(job, emit, Path(folder)).run()
 
 
+def _refuse(reason: str) -> BuildOutcome:
+    return BuildOutcome(outcome="refused", reason=reason, candidates=())
+
+
 class _Build:
     """One build with its open files; ``run`` may be called once."""
 
@@ -59,9 +63,12 @@ class _Build:
     def run(self) -> BuildOutcome:
         materials = gather(self._job)
         self._tell("parity", 0.05, f"judge the reference on {len(materials.golden.samples)} images")
-        reference = parity.evaluate(materials.reference, materials.manifest, materials.golden)
+        try:
+            reference = parity.evaluate(materials.reference, materials.manifest, materials.golden)
+        except NotFinite as error:
+            return _refuse(f"the reference itself is broken: {error}")
         if reason := parity.refuse_reference(reference, self._job.limits):
-            return BuildOutcome(outcome="refused", reason=reason, candidates=())
+            return _refuse(reason)
         trials = self._make_trials(self._simplify(materials), materials, reference)
         self._measure(trials, materials)
         return self._conclude(trials)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inference_core.contract.build import BuildOutcome, BuildProgress
@@ -122,6 +123,16 @@ def test_it_refuses_a_reference_that_proves_nothing(tmp_path: Path) -> None:
 
     assert child.code == 1
     assert "proves nothing" in child.outcome.reason
+
+
+def test_it_refuses_a_reference_that_answers_nan(tmp_path: Path) -> None:
+    broken = brightness_model()
+    broken.graph.initializer[2].raw_data = np.full(24, np.nan, np.float32).tobytes()
+
+    child = build(tmp_path, make_job(tmp_path, broken))
+
+    assert child.code == 1
+    assert "the reference itself is broken" in child.outcome.reason
 
 
 @pytest.mark.parametrize("field", ["source_sha256", "calibration_sha256", "golden_sha256"])
