@@ -20,7 +20,6 @@ _HOMES = {
     "TextLines": "inference_core.results",
     "available": "inference_core.runtimes.lookup",
     "check_rules": "inference_core.pipeline.rules",
-    "decode": "inference_core.decode.lookup",
     "draw_result": "inference_core.pipeline.sinks",
     "get_runtime": "inference_core.runtimes.lookup",
     "load_model": "inference_core.pipeline.models",

@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = import_module(COMMANDS[args.command][0]).execute(args)
     except CoreError as error:
-        sys.stderr.write(f"infer {args.command}: {error}\n")
+        sentence = " ".join(str(error).split())
+        sys.stderr.write(f"infer {args.command}: {sentence}\n")
         return EXIT_WRONG_USE
     except KeyboardInterrupt:
         return 130

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from inference_core.pipeline.models import LoadedModel, load_model
 from inference_core.pipeline.pulse import Counts, Pulse
 from inference_core.pipeline.sources import Source, open_source
 from inference_core.pipeline.spool import Spool
-from inference_core.pipeline.wire import Control, EventStream, listen
+from inference_core.pipeline.wire import STDIN, Control, EventStream, listen
 from inference_core.runtimes.base import SessionOptions
 
 _log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class Server:
     def run(self) -> int:
         """Loads, says ``Ready``, judges frames. 0 when told to stop, 1 after ``Fatal``."""
         self._obey_signals()
-        listen(sys.stdin.buffer, self._control)
+        listen(STDIN, self._control)
         self._pulse.start()
         try:
             self._judge_until_stopped(self._load())

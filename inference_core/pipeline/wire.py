@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from inference_core.contract.serve import Command
 
 _log = logging.getLogger(__name__)
 _MAX_LINE_BYTES = 64 * 1024
+STDIN = 0
 EXIT_ORPHANED = 3
 
 
@@ -80,9 +82,11 @@ class Control:
                 self._changed.wait(longest_s)
 
 
-def listen(stream: BinaryIO, control: Control) -> None:
-    """Starts a thread that obeys commands. The end of the stream means that the agent died."""
-    threading.Thread(target=_obey_lines, args=(stream, control), name="stdin", daemon=True).start()
+def listen(descriptor: int, control: Control) -> None:
+    """Starts a thread that obeys commands. The end of the pipe means that the agent died."""
+    threading.Thread(
+        target=_obey_lines, args=(descriptor, control), name="stdin", daemon=True
+    ).start()
 
 
 def abandon(reason: str) -> None:
@@ -92,10 +96,22 @@ def abandon(reason: str) -> None:
     os._exit(EXIT_ORPHANED)
 
 
-def _obey_lines(stream: BinaryIO, control: Control) -> None:
-    while line := stream.readline(_MAX_LINE_BYTES):
+def _obey_lines(descriptor: int, control: Control) -> None:
+    for line in _read_lines(descriptor):
         _obey_line(line, control)
     abandon("stdin is closed")
+
+
+def _read_lines(descriptor: int) -> Iterator[bytes]:
+    """Not through ``sys.stdin``: a thread that waits inside its lock aborts the interpreter's end.
+
+    Of a line without end only the tail is kept; it is no command anyway.
+    """
+    rest = b""
+    while chunk := os.read(descriptor, _MAX_LINE_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        rest = rest[-_MAX_LINE_BYTES:]
 
 
 def _obey_line(line: bytes, control: Control) -> None:

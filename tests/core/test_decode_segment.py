@@ -52,9 +52,7 @@ def test_regions_are_those_of_a_flood_fill(classes: np.ndarray) -> None:
     regions = read(one_hot(classes), segmenter())
     actual = {
         (int(class_id), float(area), *map(float, box))
-        for class_id, area, box in zip(
-            regions.class_id, regions.area_px, regions.xyxy, strict=True
-        )
+        for class_id, area, box in zip(regions.class_id, regions.area_px, regions.xyxy, strict=True)
     }
     expected = set()
     for class_id, pixels in flood(classes):

@@ -97,13 +97,12 @@ def test_points_go_to_the_tensor_and_back_exactly(
     assert 0 <= y <= y + content_height <= to_height
 
 
-@given(sides, sides, shares, shares, shares, shares)
+@given(sides, sides, st.tuples(shares, shares, shares, shares))
 def test_points_of_a_region_come_back_as_frame_pixels(
-    width: int, height: int, x: float, y: float, w: float, h: float
+    width: int, height: int, region: tuple[float, float, float, float]
 ) -> None:
-    transform = prepare(
-        np.zeros((height, width, 3), np.uint8), segmenter(), (x, y, w, h)
-    ).transform
+    x, y, w, h = region
+    transform = prepare(np.zeros((height, width, 3), np.uint8), segmenter(), region).transform
     corners = transform.to_frame(np.array([[0.0, 0.0], [8.0, 6.0]]))
     expected = np.array([[x * width, y * height], [(x + w) * width, (y + h) * height]])
     np.testing.assert_allclose(corners, expected, atol=1.01)

@@ -193,7 +193,9 @@ def test_an_absent_package_says_what_to_install() -> None:
         "print(available()[RuntimeName.ONNXRUNTIME].reason)\n"
         "get_runtime(RuntimeName.OPENCV_DNN)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert "pip install 'linewarden[onnx]'" in done.stdout
 
 

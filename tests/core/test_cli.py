@@ -1,0 +1,175 @@
+"""The command ``infer``, and what importing the package costs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+import inference_core
+from inference_core import cli
+from inference_core.contract.results import FrameResult
+from inference_core.errors import CoreError
+from tests.core.core_models import BOARD, DEMO, MODELS, board
+
+PIPELINE = ["run", str(DEMO / "pipeline.yaml"), "--models", str(MODELS), "--mm-per-px", "0.2"]
+HEAVY = {"cv2", "numpy", "onnxruntime", "openvino", "simpleeval"}
+MODELS_USED = ("board-defects", "chip-marking")
+MODEL = ["run", str(MODELS / "chip-marking" / "model.onnx")]
+
+
+def run_python(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence that wrong use gets."""
+    assert cli.main(arguments) == cli.EXIT_WRONG_USE
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    return complaint
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "opencv_dnn"])
+def test_a_pipeline_judges_a_picture(
+    runtime: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert cli.main([*PIPELINE, str(BOARD), "--json", "--runtime", runtime]) == 0
+    result = FrameResult.model_validate_json(capfdbinary.readouterr().out)
+    assert result.verdict == "pass"
+    assert [line.text for line in result.stages[1].lines] == ["TDA1517P"]
+
+
+def test_a_model_alone_says_what_it_finds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "word.png"), board()[345:368, 380:480])
+    assert cli.main([*MODEL, str(tmp_path)]) == 0
+    assert "'CREATIVE'" in capsys.readouterr().out
+
+
+def test_overlays_are_written(tmp_path: Path) -> None:
+    assert cli.main([*PIPELINE, str(BOARD), "--overlay", str(tmp_path / "out")]) == 0
+    (drawn,) = (tmp_path / "out").iterdir()
+    assert drawn.name == "000000-board.jpg"
+    assert cv2.imread(str(drawn)).shape == (480, 640, 3)
+
+
+def test_a_corrupt_picture_is_named_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(BOARD.read_bytes()[:2000])
+    (tmp_path / "b.jpg").write_bytes(BOARD.read_bytes())
+    assert cli.main([*PIPELINE, str(tmp_path)]) == cli.EXIT_GATE_FAILED
+    said = capsys.readouterr()
+    assert "a.jpg" in said.err
+    assert "b.jpg  PASS" in said.out
+
+
+def test_without_a_scale_the_part_fails_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*PIPELINE[:-2], str(BOARD)]) == 0
+    said = capsys.readouterr().out
+    assert "FAIL" in said
+    assert "no mm_per_px" in said
+
+
+def test_wrong_use_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in refuse(capsys, *PIPELINE, str(tmp_path / "gone.jpg"))
+    assert "hold no picture" in refuse(capsys, *PIPELINE, str(tmp_path))
+    assert "--models" in refuse(capsys, *PIPELINE[:2], str(BOARD))
+    (tmp_path / "lonely.onnx").write_bytes(b"")
+    assert "no manifest beside" in refuse(capsys, "run", str(tmp_path / "lonely.onnx"), str(BOARD))
+    (tmp_path / "broken.yaml").write_text("pipeline: x\nstages: [")
+    assert "is no YAML" in refuse(
+        capsys, "run", str(tmp_path / "broken.yaml"), str(BOARD), "--models", str(tmp_path)
+    )
+    (tmp_path / "empty.yaml").write_text("pipeline: x")
+    assert "is no PipelineSpec: stages: Field required" in refuse(
+        capsys, "run", str(tmp_path / "empty.yaml"), str(BOARD), "--models", str(tmp_path)
+    )
+
+
+def test_an_unknown_command_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["fly"])
+    assert ended.value.code == cli.EXIT_WRONG_USE
+    assert "invalid choice: 'fly'" in capsys.readouterr().err
+
+
+def test_check_tells_sound_rules_from_broken_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = str(DEMO / "pipeline.yaml")
+    assert cli.main(["check", sound, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"problems": []}
+    text = (DEMO / "pipeline.yaml").read_text()
+    (tmp_path / "p.yaml").write_text(text.replace("defects.largest_mm2", "defects.hugest"))
+    assert cli.main(["check", str(tmp_path / "p.yaml")]) == cli.EXIT_GATE_FAILED
+    assert "hugest" in capsys.readouterr().out
+
+
+def test_check_knows_the_classes_of_the_manifests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (DEMO / "pipeline.yaml").read_text()
+    path = tmp_path / "p.yaml"
+    path.write_text(text.replace("defects.largest_mm2 > 1.5", "defects.count('scrath') > 0"))
+    manifests = [f"--manifest={name}={MODELS / name / 'manifest.json'}" for name in MODELS_USED]
+    assert cli.main(["check", str(path)]) == 0
+    assert cli.main(["check", str(path), *manifests]) == cli.EXIT_GATE_FAILED
+    assert "'scrath'" in capsys.readouterr().out
+    assert "absent: chip-marking" in refuse(capsys, "check", str(path), manifests[0])
+
+
+def test_help_imports_no_runtime() -> None:
+    script = (
+        "import sys\nfrom inference_core.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print(sorted({HEAVY} & set(sys.modules)))"
+    )
+    assert run_python(script).endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "inference_core",
+        "inference_core.errors",
+        *(
+            f"inference_core.contract.{path.stem}"
+            for path in sorted(Path(inference_core.__path__[0], "contract").glob("[a-z]*.py"))
+        ),
+    ],
+)
+def test_importing_what_crosses_the_wire_loads_nothing_heavy(imported: str) -> None:
+    script = f"import sys, {imported}; print(sorted({HEAVY} & set(sys.modules)))"
+    assert run_python(script) == "[]\n"
+
+
+def test_the_public_names_are_these() -> None:
+    assert " ".join(sorted(inference_core._HOMES)) == (
+        "Frame LoadedModel Pipeline Regions SessionOptions TextLines available check_rules "
+        "draw_result get_runtime load_model prepare read_picture"
+    )
+
+
+def test_every_public_name_can_be_used_and_listed() -> None:
+    script = (
+        "import inference_core as core\n"
+        "print(all(callable(getattr(core, name)) for name in core._HOMES))"
+    )
+    assert run_python(script) == "True\n"
+    assert set(inference_core._HOMES) <= set(dir(inference_core))
+    with pytest.raises(AttributeError, match="no attribute 'surprise'"):
+        _ = inference_core.surprise
+
+
+def test_errors_say_whose_fault_they_are() -> None:
+    for error in CoreError.__subclasses__():
+        assert error.__doc__
+        assert isinstance(error.cause.value, str)
