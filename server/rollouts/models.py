@@ -11,6 +11,8 @@ from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase, Fail
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device, Group
 from server.registry.models import Release
+from server.rollouts.evidence import Judgement
+from server.rollouts.policy import RolloutPolicy, StagePlan
 from server.rollouts.states import RolloutState, StageState
 
 PHASES = [(str(phase), str(phase)) for phase in DeploymentPhase]
@@ -24,7 +26,15 @@ class Rollout(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     epoch = models.PositiveBigIntegerField(unique=True)
-    release = models.ForeignKey(Release, models.PROTECT, related_name="rollouts")
+    release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="rollouts")
+    undoes = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="undone_by",
+        help_text="The rollout that this one takes back; then each device has its own release.",
+    )
     group = models.ForeignKey(Group, models.PROTECT, related_name="rollouts")
     state = models.CharField(max_length=20, choices=RolloutState, default=RolloutState.DRAFT)
     reason = models.TextField(blank=True, help_text="Why it holds, or why it ended.")
@@ -35,10 +45,21 @@ class Rollout(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(release__isnull=True) ^ Q(undoes__isnull=True), name="aims_at_one"
+            )
+        ]
+        indexes = [models.Index(fields=["state"])]
         ordering = ["-epoch"]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def rules(self) -> RolloutPolicy:
+        """The stored policy; what an older server stored has today's defaults where it is mute."""
+        return RolloutPolicy.model_validate(self.policy)
 
 
 class Stage(models.Model):
@@ -46,9 +67,10 @@ class Stage(models.Model):
 
     rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="stages")
     index = models.PositiveSmallIntegerField()
+    plan = models.JSONField(help_text="StagePlan: how far the stage reaches.")
     size = models.PositiveIntegerField(help_text="Devices up to and including this stage.")
     state = models.CharField(max_length=20, choices=StageState, default=StageState.WAITING)
-    verdict = models.JSONField(default=dict)
+    verdict = models.JSONField(default=dict, help_text="Judgement: evidence and what it gave.")
     opened_at = models.DateTimeField(null=True, blank=True)
     soaking_since = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -59,6 +81,16 @@ class Stage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rollout} stage {self.index + 1}"
+
+    @property
+    def reach(self) -> StagePlan:
+        """The stored plan."""
+        return StagePlan.model_validate(self.plan)
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What its gate said last, and on what evidence; None before it has spoken."""
+        return Judgement.model_validate(self.verdict) if self.verdict else None
 
 
 class Deployment(models.Model):

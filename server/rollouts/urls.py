@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.rollouts import api
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("rollouts", api.RolloutList.as_view(), name="rollouts"),
+    path("rollouts/<uuid:rollout_id>", api.RolloutDetail.as_view(), name="rollout"),
+    *[
+        path(f"rollouts/<uuid:rollout_id>/{act}", view.as_view(), name=f"rollout-{act}")
+        for act, view in api.ACTS.items()
+    ],
+]

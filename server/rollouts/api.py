@@ -1,0 +1,166 @@
+"""``/api/v1/rollouts``: plan, start, watch, pause, stop and roll back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from server.accounts.actors import actor_of
+from server.accounts.models import Role
+from server.accounts.permissions import at_least
+from server.lib.errors import NotFound
+from server.lib.messages import read_data
+from server.lib.pagination import CursorPages
+from server.registry.models import Release
+from server.rollouts import services
+from server.rollouts.models import Rollout
+from server.rollouts.policy import RolloutPolicy, StagePlan
+from server.rollouts.selectors import group_for, rollout_for, rollouts_for
+from server.rollouts.serializers import (
+    ReasonRequest,
+    RolloutDetailSerializer,
+    RolloutRequest,
+    RolloutSerializer,
+)
+from server.rollouts.states import RolloutState
+
+
+class EpochPages(CursorPages):
+    """The newest plan first; identifiers of rollouts have no order."""
+
+    ordering = "-epoch"
+
+
+class RolloutFilter(django_filters.FilterSet):
+    """``?state=&group=&release=``."""
+
+    state = django_filters.ChoiceFilter(choices=RolloutState.choices)
+    group = django_filters.CharFilter(field_name="group__name")
+    release = django_filters.CharFilter(field_name="release__name")
+
+    class Meta:
+        model = Rollout
+        fields = ("state", "group", "release")
+
+
+def _permissions(request: Request) -> list[BasePermission]:
+    role = Role.VIEWER if request.method in ("GET", "HEAD", "OPTIONS") else Role.RELEASER
+    return [at_least(role)()]
+
+
+class RolloutList(generics.ListAPIView):
+    """All rollouts within the caller's scope; a new one by POST."""
+
+    serializer_class = RolloutSerializer
+    pagination_class = EpochPages
+    filterset_class = RolloutFilter
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Everybody with a role looks; releasers act."""
+        return _permissions(self.request)
+
+    def get_queryset(self) -> Any:
+        """Rollouts to groups that lie within the caller's sites."""
+        return rollouts_for(self.request.user)
+
+    @extend_schema(request=RolloutRequest, responses={201: RolloutDetailSerializer})
+    def post(self, request: Request) -> Response:
+        """Plan a rollout, and start it where ``start`` says so."""
+        body = RolloutRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        rollout = services.create_rollout(
+            name=wanted["name"],
+            release=_release_named(wanted["release"]),
+            group=group_for(request.user, wanted["group"], Role.RELEASER),
+            stages=[read_data(StagePlan, plan) for plan in wanted["stages"]],
+            policy=read_data(RolloutPolicy, wanted["policy"]),
+            actor=actor_of(request),
+            start=wanted["start"],
+        )
+        return Response(RolloutDetailSerializer(rollout).data, status.HTTP_201_CREATED)
+
+
+def _release_named(name: str) -> Release:
+    release = Release.objects.filter(name=name).first()
+    if release is None:
+        raise NotFound(f"There is no release {name!r}.")
+    return release
+
+
+class RolloutDetail(APIView):
+    """One rollout: stages with verdicts, and every device's part."""
+
+    permission_classes = [at_least(Role.VIEWER)]
+
+    @extend_schema(responses=RolloutDetailSerializer)
+    def get(self, request: Request, rollout_id: UUID) -> Response:
+        """The rollout, or 404 outside the caller's scope."""
+        return Response(RolloutDetailSerializer(rollout_for(request.user, rollout_id)).data)
+
+
+class RolloutAct(APIView):
+    """What a person decides about a rollout; each decision below names its service."""
+
+    permission_classes = [at_least(Role.RELEASER)]
+
+    @extend_schema(request=ReasonRequest, responses=RolloutDetailSerializer)
+    def post(self, request: Request, rollout_id: UUID) -> Response:
+        """The rollout as it is now; after roll-back, the rollout that brings devices back."""
+        body = ReasonRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        rollout = rollout_for(request.user, rollout_id, Role.RELEASER)
+        reason = body.validated_data["reason"]
+        made = self.decide(rollout=rollout, actor=actor_of(request), reason=reason)
+        return Response(RolloutDetailSerializer(made or rollout).data)
+
+    def decide(self, *, rollout: Rollout, actor: str, reason: str) -> Rollout | None:
+        """Call the service."""
+        raise NotImplementedError
+
+
+class StartRollout(RolloutAct):
+    """Let the next tick begin."""
+
+    decide = staticmethod(services.start_rollout)
+
+
+class PauseRollout(RolloutAct):
+    """Make no new offers."""
+
+    decide = staticmethod(services.pause_rollout)
+
+
+class ResumeRollout(RolloutAct):
+    """Go on."""
+
+    decide = staticmethod(services.resume_rollout)
+
+
+class StopRollout(RolloutAct):
+    """Withdraw what has not been activated, and end."""
+
+    decide = staticmethod(services.stop_rollout)
+
+
+class RollBackRollout(RolloutAct):
+    """Bring every device back to what it ran before."""
+
+    decide = staticmethod(services.roll_back_rollout)
+
+
+ACTS = {
+    "start": StartRollout,
+    "pause": PauseRollout,
+    "resume": ResumeRollout,
+    "stop": StopRollout,
+    "roll-back": RollBackRollout,
+}

@@ -1,0 +1,18 @@
+"""Reads: who may see which rollout, what a device should run, what a stage has shown."""
+
+from server.rollouts.selectors.evidence import evidence_for
+from server.rollouts.selectors.goals import goal_of
+from server.rollouts.selectors.members import eligible_devices, revertible_deployments, targets_for
+from server.rollouts.selectors.rollouts import group_for, rollout_detail, rollout_for, rollouts_for
+
+__all__ = [
+    "eligible_devices",
+    "evidence_for",
+    "goal_of",
+    "group_for",
+    "revertible_deployments",
+    "rollout_detail",
+    "rollout_for",
+    "rollouts_for",
+    "targets_for",
+]

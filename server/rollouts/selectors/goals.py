@@ -1,0 +1,45 @@
+"""What one device should run now."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits
+from inference_core.contract.release import TargetRef
+from inference_core.contract.words import TERMINAL_PHASES
+from server.builds.models import ReleaseTarget
+from server.fleet.models import Device
+from server.fleet.selectors import config_of
+from server.rollouts.models import Deployment, Desired
+
+
+def goal_of(device: Device) -> Goal:
+    """The device's goal; generation 0 and no release where nobody has wanted anything yet.
+
+    A deployment that has ended is left out: then the goal is an order to be at the release, and
+    a device that lost its journal can follow it without reporting to a closed deployment.
+    """
+    rows = Desired.objects.select_related("target", "deployment__rollout")
+    desired = rows.filter(device=device).first()
+    config, poll_s = config_of(device), settings.ENV.poll_s
+    if desired is None:
+        return Goal(generation=0, config=config, poll_s=poll_s)
+    deployment = desired.deployment
+    if deployment is not None and deployment.phase in TERMINAL_PHASES:
+        deployment = None
+    return Goal(
+        generation=desired.generation,
+        release=_target_ref(desired.target),
+        deployment=deployment and DeploymentRef(id=deployment.pk, version=deployment.version),
+        config=config,
+        probation=_probation(deployment),
+        poll_s=poll_s,
+    )
+
+
+def _target_ref(target: ReleaseTarget | None) -> TargetRef | None:
+    return target and TargetRef(path=target.path, sha256=target.sha256, length=target.length)
+
+
+def _probation(deployment: Deployment | None) -> ProbationLimits:
+    return deployment.rollout.rules.probation if deployment else ProbationLimits()
