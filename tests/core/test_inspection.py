@@ -146,6 +146,13 @@ def test_it_refuses_an_operator_that_does_not_exist(tmp_path: Path) -> None:
     assert problem_code(inspect(model, tmp_path)) == "unknown_operator"
 
 
+def test_it_refuses_a_name_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(brightness_model().SerializeToString().replace(b"carried", b"carri\xff\xff"))
+
+    assert problem_code(inspect_model(path, brightness_manifest())) == "not_onnx"
+
+
 def test_it_refuses_a_weight_that_only_claims_to_be_giant(tmp_path: Path) -> None:
     model = brightness_model()
     model.graph.initializer[0].dims[:] = [2**40, 2**20]
