@@ -109,22 +109,22 @@ class DeviceSerializer(serializers.ModelSerializer):
     def get_last_seen_at(self, device: Device) -> str | None:
         """The last poll; null for none yet."""
         row = _last_poll(device)
-        return row and row.last_seen_at.isoformat()
+        return row.last_seen_at.isoformat() if row else None
 
     def get_running_sha256(self, device: Device) -> str | None:
         """Digest of the release manifest that it runs, as it says."""
         row = _last_poll(device)
-        return (row and row.running_sha256) or None
+        return (row.running_sha256 or None) if row else None
 
     def get_generation(self, device: Device) -> int | None:
         """Generation of the goal that it knows of."""
         row = _last_poll(device)
-        return row and row.generation
+        return row.generation if row else None
 
     def get_agent_version(self, device: Device) -> str | None:
         """Version of its agent."""
         row = _last_poll(device)
-        return (row and row.agent_version) or None
+        return (row.agent_version or None) if row else None
 
     def get_has_new_key(self, device: Device) -> bool:
         """Whether another key asked for its serial and waits for an admin."""
