@@ -33,9 +33,6 @@ def inspect_model(path: Path, manifest: ModelManifest) -> InspectionResult:
         return InspectionResult(problem=refused.problem)
     except OSError:
         raise
-    except UnicodeDecodeError:
-        detail = "a name in the graph is not text: the file is damaged; upload it again"
-        return InspectionResult(problem=RefusedError("not_onnx", detail).problem)
     except MemoryError:
         detail = "the model does not fit in the memory given to its inspection"
         return InspectionResult(problem=RefusedError("too_large", detail).problem)

@@ -43,6 +43,7 @@ def parse(data: bytes) -> onnx.ModelProto:
     if not (model.ir_version and model.opset_import and model.graph.node):
         raise RefusedError("not_onnx", "the file holds no ONNX graph")
     _check_counts(model)
+    _check_names_are_text(model)
     _check_weights_are_inside(model)
     return model
 
@@ -92,6 +93,32 @@ def _check_counts(model: onnx.ModelProto) -> None:
     for count, _ in enumerate(stored_tensors(model), start=1):
         if count > MAX_TENSORS:
             raise RefusedError("too_large", f"the graph stores more than {MAX_TENSORS} tensors")
+
+
+def _check_names_are_text(model: onnx.ModelProto) -> None:
+    """Protobuf hands out bytes, or raises, where a string is not UTF-8; runtimes may not care."""
+    try:
+        are_text = all(isinstance(name, str) for name in _names(model))
+    except UnicodeDecodeError:
+        are_text = False
+    if not are_text:
+        raise RefusedError(
+            "not_onnx", "a name in the graph is not text: the file is damaged; upload it again"
+        )
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    yield from (model.producer_name, model.producer_version)
+    for entry in model.metadata_props:
+        yield from (entry.key, entry.value)
+    for tensor in stored_tensors(model):
+        yield tensor.name
+    for graph in graphs(model):
+        yield graph.name
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            yield value.name
+        for node in graph.node:
+            yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
 
 
 def _check_weights_are_inside(model: onnx.ModelProto) -> None:

@@ -40,8 +40,7 @@ def check_operators(model: onnx.ModelProto) -> None:
                 f"operator {node.op_type!r} is of domain {node.domain!r}; only standard ONNX "
                 "operators run on every runtime",
             )
-        # A damaged name comes as bytes out of protobuf.
-        if not isinstance(node.op_type, str) or not onnx.defs.has(node.op_type, opset):
+        if not onnx.defs.has(node.op_type, opset):
             raise RefusedError(
                 "unknown_operator", f"operator {node.op_type!r} is not in operator set {opset}"
             )

@@ -146,9 +146,10 @@ def test_it_refuses_an_operator_that_does_not_exist(tmp_path: Path) -> None:
     assert problem_code(inspect(model, tmp_path)) == "unknown_operator"
 
 
-def test_it_refuses_a_name_that_is_not_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [b"carried", b"Relu", b"logits", b"spread_conv", b"linewarden"])
+def test_it_refuses_a_name_that_is_not_text(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / "model.onnx"
-    path.write_bytes(brightness_model().SerializeToString().replace(b"carried", b"carri\xff\xff"))
+    path.write_bytes(brightness_model().SerializeToString().replace(name, b"\xff" * len(name)))
 
     assert problem_code(inspect_model(path, brightness_manifest())) == "not_onnx"
 
