@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from django.core.files.uploadedfile import UploadedFile
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -35,16 +33,3 @@ class UploadView(APIView):
                 max_bytes=limit,
             )
         super().initial(request, *args, **kwargs)
-
-
-def limited_chunks(file: UploadedFile, max_bytes: int) -> Iterator[bytes]:
-    """Content of an uploaded file; raises TooLarge past the limit."""
-    length = 0
-    for chunk in file.chunks():
-        length += len(chunk)
-        if length > max_bytes:
-            raise TooLarge(
-                f"The file is larger than the {max_bytes} bytes that are taken.",
-                max_bytes=max_bytes,
-            )
-        yield chunk

@@ -1,0 +1,95 @@
+"""Releases: a pipeline with the versions that it pins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from inference_core.contract.pipeline import PipelineSpec
+from server.accounts import audit
+from server.lib import clock
+from server.lib.errors import Conflict, Invalid, Unavailable
+from server.lib.messages import read_data
+from server.registry.inspection import check_rules
+from server.registry.models import ModelVersion, Release
+
+ATTEMPTS = 20
+
+
+def create_release(
+    *, name: str, pipeline: Any, versions: Mapping[str, str], notes: str, actor: str
+) -> Release:
+    """Pin a pipeline and one version of each of its models, for good.
+
+    Raises Invalid where the pipeline, its rules or what it pins is wrong, Conflict where the name
+    is taken.
+    """
+    spec = read_data(PipelineSpec, pipeline)
+    _check_pins(spec, versions)
+    pinned = {model: _version(model, version) for model, version in versions.items()}
+    check_rules(spec, {model: version.manifest for model, version in pinned.items()})
+    _refuse_known(name)
+    for _ in range(ATTEMPTS):
+        release = _try_create(name, spec, list(pinned.values()), notes, actor)
+        if release is not None:
+            return release
+        _refuse_known(name)
+    raise Unavailable("Too many releases are being made at once; try again.")
+
+
+def _try_create(
+    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
+) -> Release | None:
+    """None where another release took the name or the counter at the same moment."""
+    try:
+        return _create(name, spec, pinned, notes, actor)
+    except IntegrityError:
+        return None
+
+
+@transaction.atomic
+def _create(
+    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
+) -> Release:
+    last = Release.objects.aggregate(last=Max("counter"))["last"] or 0
+    release = Release.objects.create(
+        name=name,
+        counter=last + 1,
+        pipeline_body=spec.model_dump(mode="json", exclude_none=True),
+        notes=notes,
+        created_at=clock.now(),
+        created_by=actor,
+    )
+    release.versions.set(pinned)
+    audit.record(
+        actor=actor,
+        action="create",
+        subject="release",
+        subject_id=name,
+        after={"counter": release.counter, "versions": [str(version) for version in pinned]},
+    )
+    return release
+
+
+def _check_pins(spec: PipelineSpec, versions: Mapping[str, str]) -> None:
+    if set(versions) != spec.models:
+        raise Invalid(
+            f"The pipeline uses the models {', '.join(sorted(spec.models))}; versions are given "
+            f"for {', '.join(sorted(versions)) or 'none'}. Give exactly one for each.",
+            models=sorted(spec.models),
+        )
+
+
+def _version(model: str, version: str) -> ModelVersion:
+    row = ModelVersion.objects.filter(model__name=model, version=version).first()
+    if row is None:
+        raise Invalid(f"There is no version {version!r} of a model {model!r}.")
+    return row
+
+
+def _refuse_known(name: str) -> None:
+    if Release.objects.filter(name=name).exists():
+        raise Conflict(f"There is a release {name!r} already; releases never change.")
