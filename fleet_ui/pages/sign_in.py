@@ -1,0 +1,74 @@
+"""Signing in and out. Guessing is slowed down by a counter for each address and each name."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.contrib.auth import login, logout
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+MAX_FAILURES, FORGET_AFTER_S = 10, 300
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The form; 429 for five minutes after ten failures from one address or for one name."""
+    target = _safe_target(request)
+    if request.user.is_authenticated:
+        return redirect(target)
+    if request.method == "GET":
+        return _show(request, AuthenticationForm(request), target)
+    keys = _counters(request)
+    if any(cache.get(key, 0) >= MAX_FAILURES for key in keys):
+        return _show(request, AuthenticationForm(request), target, is_locked=True)
+    form = AuthenticationForm(request, data=request.POST)
+    if not form.is_valid():
+        for key in keys:
+            _count(key)
+        return _show(request, form, target)
+    login(request, form.get_user())
+    cache.delete(keys[1])
+    return redirect(target)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ends the session."""
+    logout(request)
+    return redirect("sign-in")
+
+
+def _show(
+    request: HttpRequest, form: AuthenticationForm, target: str, *, is_locked: bool = False
+) -> HttpResponse:
+    context = {"form": form, "next": target, "is_locked": is_locked}
+    status = 429 if is_locked else 422 if form.is_bound else 200
+    return render(request, "fleet_ui/sign_in.html", context, status=status)
+
+
+def _counters(request: HttpRequest) -> tuple[str, str]:
+    # A digest: whatever somebody types as a name must not become part of a cache key.
+    name = hashlib.sha256(request.POST.get("username", "").lower().encode()).hexdigest()
+    return f"sign-in:address:{request.META.get('REMOTE_ADDR', '')}", f"sign-in:name:{name}"
+
+
+def _count(key: str) -> None:
+    # Two failures at the same instant may count as one: the limit is a brake, not an account.
+    cache.set(key, cache.get(key, 0) + 1, FORGET_AFTER_S)
+
+
+def _safe_target(request: HttpRequest) -> str:
+    target = request.POST.get("next") or request.GET.get("next") or "/"
+    is_ours = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_ours else "/"

@@ -1,0 +1,123 @@
+"""Models, their versions, and the matrix of artifacts: profile by precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from inference_core.contract.build import Candidate
+from inference_core.contract.words import Precision
+from server.builds.models import Artifact, Build
+from server.builds.states import BuildState
+from server.fleet.models import HardwareProfile
+from server.lib.errors import NotFound
+from server.registry.models import ModelVersion, VisionModel
+
+PRECISIONS = [str(precision) for precision in Precision]
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model with its newest version and how its builds went."""
+
+    model: VisionModel
+    latest: ModelVersion | None
+    versions: int
+    builds: dict[str, int]
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One profile: its build, its artifact, and a cell for every precision."""
+
+    profile: HardwareProfile
+    build: Build | None
+    artifact: Artifact | None
+    cells: tuple[Candidate | None, ...]
+
+    @property
+    def state(self) -> str:
+        """The word for the row."""
+        return self.build.state if self.build else "not_built"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What became of one version on every profile."""
+
+    precisions: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a build is still on the way."""
+        return any(row.state in (BuildState.QUEUED, BuildState.LEASED) for row in self.rows)
+
+
+def list_models() -> list[ModelRow]:
+    """All models, by name."""
+    versions = ModelVersion.objects.order_by("-id")
+    models = VisionModel.objects.select_related("golden", "calibration").prefetch_related(
+        Prefetch("versions", versions)
+    )
+    latest = {model.pk: next(iter(model.versions.all()), None) for model in models}
+    builds = _count_builds([version.pk for version in latest.values() if version])
+    rows = []
+    for model in models:
+        version = latest[model.pk]
+        counts = builds.get(version.pk, {}) if version else {}
+        rows.append(ModelRow(model, version, len(model.versions.all()), counts))
+    return rows
+
+
+def model_named(name: str) -> VisionModel:
+    """A model with its sets; NotFound where there is none."""
+    models = VisionModel.objects.select_related("golden", "calibration")
+    model = models.filter(name=name).first()
+    if model is None:
+        raise NotFound(f"There is no model {name}.")
+    return model
+
+
+def versions_of(model: VisionModel) -> QuerySet[ModelVersion]:
+    """Versions, newest first, with counts of builds and the releases that pin them."""
+    built = Count("builds", filter=Q(builds__state=BuildState.SUCCEEDED), distinct=True)
+    return (
+        model.versions.annotate(built=built, tried=Count("builds", distinct=True))
+        .prefetch_related("releases")
+        .order_by("-id")
+    )
+
+
+def matrix_of(version: ModelVersion) -> Matrix:
+    """The newest build of every profile in use, with all precisions that it tried."""
+    builds: dict[int, Build] = {}
+    for build in version.builds.select_related("profile", "artifact__certificate").order_by("id"):
+        builds[build.profile_id] = build
+    in_use = Q(pk__in=builds) | Q(devices__isnull=False)
+    profiles = list(HardwareProfile.objects.filter(in_use).distinct().order_by("name"))
+    tried = {name for profile in profiles for name in profile.precisions}
+    columns = tuple(name for name in PRECISIONS if name in tried)
+    rows = tuple(_matrix_row(profile, builds.get(profile.pk), columns) for profile in profiles)
+    return Matrix(columns, rows)
+
+
+def candidates_of(build: Build) -> list[Candidate]:
+    """Every precision that a build tried, as the contract has them."""
+    return [Candidate.model_validate(body) for body in build.candidates]
+
+
+def _matrix_row(profile: HardwareProfile, build: Build | None, columns: Iterable[str]) -> MatrixRow:
+    tried = {str(c.precision): c for c in candidates_of(build)} if build else {}
+    artifact = getattr(build, "artifact", None) if build else None
+    return MatrixRow(profile, build, artifact, tuple(tried.get(name) for name in columns))
+
+
+def _count_builds(version_ids: list[int]) -> dict[int, dict[str, int]]:
+    counts: dict[int, dict[str, int]] = {}
+    rows = Build.objects.filter(version__in=version_ids).order_by()
+    for row in rows.values("version_id", "state").annotate(n=Count("pk")):
+        counts.setdefault(row["version_id"], {})[row["state"]] = row["n"]
+    return counts

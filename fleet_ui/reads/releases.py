@@ -1,0 +1,60 @@
+"""Releases: what they pin, where they are signed, where they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, QuerySet
+
+from fleet_ui.access import Sites, within
+from server.builds.models import ReleaseTarget
+from server.fleet.models import HardwareProfile, Presence
+from server.lib.errors import NotFound
+from server.registry.models import Release
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """A release on one profile: signed or not, and how many devices run it."""
+
+    profile: HardwareProfile
+    target: ReleaseTarget | None
+    running: int
+
+
+def list_releases() -> QuerySet[Release]:
+    """Releases, newest first, with counts."""
+    return (
+        Release.objects.prefetch_related("versions__model")
+        .annotate(signed=Count("targets", distinct=True), tried=Count("rollouts", distinct=True))
+        .order_by("-counter")
+    )
+
+
+def release_named(name: str) -> Release:
+    """A release; NotFound where there is none."""
+    release = Release.objects.prefetch_related("versions__model").filter(name=name).first()
+    if release is None:
+        raise NotFound(f"There is no release {name}.")
+    return release
+
+
+def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
+    """Every profile in use or signed for, by name; devices are counted within the scope."""
+    targets = {target.profile_id: target for target in release.targets.all()}
+    used = HardwareProfile.objects.filter(devices__isnull=False) | HardwareProfile.objects.filter(
+        pk__in=targets
+    )
+    running = running_by_digest([target.sha256 for target in targets.values()], sites)
+    rows = []
+    for profile in used.distinct().order_by("name"):
+        target = targets.get(profile.pk)
+        rows.append(TargetRow(profile, target, running.get(target.sha256, 0) if target else 0))
+    return rows
+
+
+def running_by_digest(digests: list[str], sites: Sites) -> dict[str, int]:
+    """How many devices report that they run each of the digests."""
+    seen = within(Presence.objects.all(), sites, "device__line__site__name")
+    rows = seen.filter(running_sha256__in=digests).values("running_sha256")
+    return {row["running_sha256"]: row["n"] for row in rows.annotate(n=Count("pk"))}

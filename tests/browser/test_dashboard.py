@@ -1,0 +1,141 @@
+"""The dashboard in a real browser: everything can be reached, nothing is blocked or broken."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fleet_ui.addresses import all_pages
+from tests.fleet_ui.world import World
+
+pytestmark = pytest.mark.chromium
+
+PICTURES = os.environ.get("LINEWARDEN_SCREENSHOTS")
+"""Folder for pictures of every page, to be looked at; none are taken without it."""
+
+
+def take_picture(page: Page, name: str) -> None:
+    if PICTURES:
+        folder = Path(PICTURES)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name.replace(' ', '-')}.png", full_page=True)
+
+
+def overflow_px(page: Page) -> int:
+    """By how much the page is wider than the window."""
+    root = "document.documentElement"
+    return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+
+def test_the_navigation_reaches_every_list(page: Page, world: World, problems: list[str]) -> None:
+    for name in ("Devices", "Models", "Builds", "Releases", "Rollouts", "Overview"):
+        link = page.get_by_role("navigation", name="Main").get_by_role("link", name=name)
+        link.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        expect(link).to_have_attribute("aria-current", "page")
+    assert problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_loads_clean(
+    page: Page, world: World, problems: list[str], scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for name, address in all_pages(world).items():
+        page.goto(address)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert overflow_px(page) <= 0, name
+        take_picture(page, f"{scheme} {name}")
+    assert problems == []
+
+
+def test_every_page_fits_a_telephone(page: Page, world: World, problems: list[str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, address in all_pages(world).items():
+        page.goto(address)
+        assert overflow_px(page) <= 0, name
+        take_picture(page, f"390 {name}")
+    assert problems == []
+
+
+def test_sampled_frames_are_drawn_with_their_overlays(page: Page, world: World) -> None:
+    page.goto(f"/devices/{world.devices[0].pk}/")
+    picture = page.locator(".sample img").first
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalWidth") == 640
+    regions = page.locator("polygon.region")
+    box, frame = (
+        regions.first.bounding_box(),
+        page.locator(".sample .picture").nth(1).bounding_box(),
+    )
+    assert box is not None
+    assert frame is not None
+    assert frame["x"] <= box["x"] <= frame["x"] + frame["width"]
+
+
+def test_filtering_keeps_the_focus_and_writes_the_address(page: Page, world: World) -> None:
+    page.goto("/devices/")
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox")
+    expect(search).to_be_focused()
+    search.press_sequentially("0003")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(search).to_be_focused()
+    expect(page).to_have_url(re.compile("search=0003"))
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_change_arrives_without_a_reload(page: Page, world: World, problems: list[str]) -> None:
+    page.goto(f"/rollouts/{world.rollout.pk}/")
+    world.rollout.reason = "waiting for the night shift"
+    world.rollout.save()
+    expect(page.get_by_text("waiting for the night shift")).to_be_visible(timeout=12_000)
+    assert problems == []
+
+
+def test_a_poll_does_not_touch_a_reason_that_is_being_written(page: Page, world: World) -> None:
+    page.goto(f"/rollouts/{world.rollout.pk}/")
+    reason = page.get_by_label("Reason, for the record")
+    reason.fill("the camera was mo")
+    world.rollout.reason = "something new"
+    world.rollout.save()
+    with page.expect_response(lambda answer: "/rollouts/" in answer.url and answer.ok):
+        pass
+    expect(reason).to_have_value("the camera was mo")
+    expect(reason).to_be_focused()
+
+
+def test_stopping_is_one_click_and_a_reason(page: Page, world: World) -> None:
+    page.goto(f"/rollouts/{world.rollout.pk}/")
+    page.get_by_label("Reason, for the record").fill("scratches are missed")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped: Contrast normalisation.")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_everything_is_reached_by_the_keyboard(page: Page, world: World) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    focused = page.evaluate("document.activeElement.closest('main') !== null")
+    assert focused, "the skip link leads past the navigation"
+
+
+def test_a_chosen_theme_stays(page: Page, world: World) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto("/")
+    switch = page.locator("[data-theme-switch]")
+    switch.click()
+    switch.click()
+    expect(switch).to_contain_text("dark")
+    page.goto("/devices/")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"

@@ -1,0 +1,31 @@
+"""Every address of the dashboard that can be looked at."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+
+from tests.fleet_ui.world import World
+
+
+def all_pages(world: World) -> dict[str, str]:
+    """Address by name of the page."""
+    return {
+        "overview": reverse("overview"),
+        "devices": reverse("devices"),
+        "device": reverse("device", args=[world.devices[0].pk]),
+        "models": reverse("models"),
+        "model": reverse("model", args=["board-defects"]),
+        "model of an older version": reverse("model", args=["board-defects"]) + "?version=1.0.0",
+        "builds": reverse("builds"),
+        "build": reverse("build", args=[world.builds["1.0.0 x86-openvino"].pk]),
+        "running build": reverse("build", args=[world.builds["1.1.0 x86-openvino"].pk]),
+        "releases": reverse("releases"),
+        "release": reverse("release", args=["board-inspection-1"]),
+        "rollouts": reverse("rollouts"),
+        "rollout": reverse("rollout", args=[world.rollout.pk]),
+    }
+
+
+def pictures(world: World) -> dict[str, str]:
+    """Addresses of what is not a page."""
+    return {"sample image": reverse("sample-image", args=[world.sample.pk])}
