@@ -38,7 +38,7 @@ class Courier(threading.Thread):
         self._backoff, self._idle_s = backoff, idle_s
         self._batch_limit = MAX_RECORDS_IN_BATCH
         self._stop_wanted = threading.Event()
-        self._delivery = Edge("delivery to the server")
+        self._delivery = Edge("deliveries")
 
     def run(self) -> None:
         """Deliver until stopped."""

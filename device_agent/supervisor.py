@@ -50,7 +50,6 @@ class Supervisor:
         self._lock = threading.RLock()
         # Apart from the lock above, which is held while a child's reader thread is joined.
         self._seen_lock = threading.Lock()
-        self._damaged: set[str] = set()
         self._device = DeviceConfig()
         self._resident: Child | None = None
         self._candidate: Child | None = None
@@ -167,20 +166,22 @@ class Supervisor:
             self._end_resident()
 
     def _start_resident(self) -> None:
-        """Start ``current``; where its files have rotted, the release before it."""
-        for sha256 in filter(None, (self._store.current, self._store.previous)):
+        """Start ``current``.
+
+        Where its files have rotted it is no longer current: the release before it runs, and the
+        planner sees that the goal has to be fetched again.
+        """
+        while (sha256 := self._store.current) is not None:
             try:
                 release = self._store.open(sha256)
             except Rejected as error:
-                if sha256 not in self._damaged:
-                    self._damaged.add(sha256)
-                    self._notice("release-damaged", str(error), sha256)
+                self._notice("release-damaged", str(error), sha256)
+                previous = self._store.previous
+                self._store.restore(previous if previous != sha256 else None)
                 continue
-            self._damaged.discard(sha256)
             self._resident = self._start(release, is_paused=self._seen is not None)
             logger.info("inference started: release %.12s, pid %d", sha256, self._resident.pid)
             return
-        self._restart_at = time.monotonic() + self._config.retry_base_s
 
     def _start(self, release: StagedRelease, *, is_paused: bool) -> Child:
         job = ServeJob(

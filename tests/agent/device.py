@@ -112,7 +112,7 @@ class Device:
 
     def linked(self, name: str) -> str | None:
         link = self.state / name
-        return os.readlink(link).rpartition("/")[2] if link.is_symlink() else None
+        return link.readlink().name if link.is_symlink() else None
 
     @property
     def current(self) -> str | None:

@@ -82,7 +82,9 @@ class Simulator:
         self.token_serial = 0
         self.seen_jti: set[str] = set()
         self.lock = threading.RLock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self})
+        )
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
@@ -90,7 +92,7 @@ class Simulator:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Simulator:  # noqa: PYI034 - typing.Self needs Python 3.11
         self._thread.start()
         return self
 
@@ -226,67 +228,57 @@ class Simulator:
             return Answer(206, content[int(asked[1]) :])
         return Answer(200, content)
 
-    def _handler(simulator) -> type[BaseHTTPRequestHandler]:  # noqa: N805
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def route(self, method: str, path: str, headers: Any, body: bytes) -> Answer:
+        """What the server answers to a call below ``/device/v1/``."""
+        if self.is_down:
+            return _problem(503, "down for maintenance")
+        with self.lock:
+            self.requests.append((method, path))
+            if path in ("enrol", "token"):
+                return self.enrol(body) if path == "enrol" else self.token(body)
+            if not self.is_authorised(headers.get("Authorization")):
+                return _problem(401, "the access token is not acceptable")
+            room, _, rest = path.partition("/")
+            calls: dict[str, Callable[[], Answer]] = {
+                "goal": lambda: self.answer_goal(headers),
+                "deployments": lambda: self.progress(rest, body),
+                "telemetry": lambda: self.telemetry(body),
+                "samples": lambda: self.sample(body, headers["Content-Type"]),
+                "tuf": lambda: self.file(rest, headers),
+            }
+            return calls[room]()
 
-            def log_message(self, *_: object) -> None:
-                """Tests read ``requests`` instead."""
 
-            def do_GET(self) -> None:
-                self._serve(b"")
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    simulator: Simulator
 
-            def do_POST(self) -> None:
-                self._serve(self.rfile.read(int(self.headers["Content-Length"])))
+    def log_message(self, *_: object) -> None:
+        """Tests read ``requests`` instead."""
 
-            do_PATCH = do_POST
+    def do_GET(self) -> None:
+        self._serve(b"")
 
-            def _serve(self, body: bytes) -> None:
-                path = self.path.removeprefix("/device/v1/")
-                if simulator.is_down:
-                    return self._send(_problem(503, "down for maintenance"))
-                with simulator.lock:
-                    simulator.requests.append((self.command, path))
-                    answer = self._route(path, body)
-                if path.startswith("tuf/targets/") and simulator.cut_targets_after is not None:
-                    return self._cut(answer, simulator.cut_targets_after)
-                return self._send(answer)
+    def do_POST(self) -> None:
+        self._serve(self.rfile.read(int(self.headers["Content-Length"])))
 
-            def _route(self, path: str, body: bytes) -> Answer:
-                if path == "enrol":
-                    return simulator.enrol(body)
-                if path == "token":
-                    return simulator.token(body)
-                if not simulator.is_authorised(self.headers.get("Authorization")):
-                    return _problem(401, "the access token is not acceptable")
-                if path == "goal":
-                    return simulator.answer_goal(self.headers)
-                if path.startswith("deployments/"):
-                    return simulator.progress(path.partition("/")[2], body)
-                if path == "telemetry":
-                    return simulator.telemetry(body)
-                if path == "samples":
-                    return simulator.sample(body, self.headers["Content-Type"])
-                return simulator.file(path.removeprefix("tuf/"), self.headers)
+    def do_PATCH(self) -> None:
+        self.do_POST()
 
-            def _send(self, answer: Answer) -> None:
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                if answer.status != 304:
-                    self.wfile.write(answer.body)
-
-            def _cut(self, answer: Answer, after: int) -> None:
-                """Promise the whole and break the connection: a truncated transfer."""
-                self.send_response(answer.status)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body[:after])
-                self.close_connection = True
-
-        return Handler
+    def _serve(self, body: bytes) -> None:
+        path = self.path.removeprefix("/device/v1/")
+        answer = self.simulator.route(self.command, path, self.headers, body)
+        cut_after = self.simulator.cut_targets_after
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if path.startswith("tuf/targets/") and cut_after is not None:
+            self.wfile.write(answer.body[:cut_after])  # the whole was promised
+            self.close_connection = True
+        elif answer.status != 304:
+            self.wfile.write(answer.body)
 
 
 @dataclass

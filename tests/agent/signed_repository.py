@@ -180,7 +180,8 @@ class SignedRepository:
     def _delegate(self, top: Targets, profile: str) -> None:
         role = profile_role(profile)
         signer = self._signers.setdefault(role, [CryptoSigner.generate_ed25519()])[0]
-        assert top.delegations and top.delegations.roles is not None
+        assert top.delegations
+        assert top.delegations.roles is not None
         top.delegations.roles[role] = DelegatedRole(role, [], 1, True, paths=[f"{profile}/*/*"])
         top.add_key(signer.public_key, role)
 

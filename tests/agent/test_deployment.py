@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 
@@ -34,26 +35,29 @@ def test_a_good_release_is_installed_proven_and_committed(
     assert deployment.reports[-1].running_sha256 == release.sha256
 
 
+class Bad(NamedTuple):
+    """How a release misbehaves, and the cause that must be named."""
+
+    cause: str
+    behaviour: dict[str, object]
+    limits: dict[str, float] = {}
+
+
 @pytest.mark.parametrize(
-    ("behaviour", "limits", "cause"),
+    "bad",
     [
-        ({"nan_from_run": 0}, {}, "not_finite"),
-        ({"kill_at_load": True}, {}, "crashed"),
-        ({"fail_at_load": "no such operator"}, {}, "load_failed"),
-        ({"kill_at_run": 3}, {}, "crashed"),
-        ({"hang_at_run": 3}, {"max_silence_s": 1.0}, "hung"),
-        ({"run_s": 0.06}, {"max_p95_ms": 20.0}, "too_slow"),
-        ({"leak_bytes_per_run": 60_000_000}, {"max_rss_bytes": 200_000_000}, "out_of_memory"),
+        Bad("not_finite", {"nan_from_run": 0}),
+        Bad("crashed", {"kill_at_load": True}),
+        Bad("load_failed", {"fail_at_load": "no such operator"}),
+        Bad("crashed", {"kill_at_run": 3}),
+        Bad("hung", {"hang_at_run": 3}, {"max_silence_s": 1.0}),
+        Bad("too_slow", {"run_s": 0.06}, {"max_p95_ms": 20.0}),
+        Bad("out_of_memory", {"leak_bytes_per_run": 60_000_000}, {"max_rss_bytes": 200_000_000}),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda bad: next(iter(bad.behaviour)),
 )
 def test_a_bad_release_is_rolled_back_with_its_cause_and_the_old_one_runs_on(
-    device: Device,
-    server: Simulator,
-    repository: SignedRepository,
-    behaviour: dict[str, object],
-    limits: dict[str, float],
-    cause: str,
+    device: Device, server: Simulator, repository: SignedRepository, bad: Bad
 ) -> None:
     good = repository.add_release("good", profile=PROFILE, counter=1)
     server.assign(good)
@@ -61,15 +65,15 @@ def test_a_bad_release_is_rolled_back_with_its_cause_and_the_old_one_runs_on(
     device.wait(lambda: device.current == good.sha256, "committed")
     old_child = device.children()
 
-    bad = repository.add_release("bad", profile=PROFILE, counter=2, behaviour=behaviour)
-    limits = {"min_frames": 30, "max_duration_s": 20.0} | limits
-    deployment = server.assign(bad, probation=ProbationLimits.model_validate(limits))
+    release = repository.add_release("bad", profile=PROFILE, counter=2, behaviour=bad.behaviour)
+    limits = {"min_frames": 30, "max_duration_s": 20.0} | bad.limits
+    deployment = server.assign(release, probation=ProbationLimits.model_validate(limits))
     device.wait(lambda: deployment.terminal_reports, "ended")
 
     (report,) = deployment.terminal_reports
     assert report.phase is DeploymentPhase.ROLLED_BACK
     assert report.error is not None
-    assert report.error.cause == cause, report.error
+    assert report.error.cause == bad.cause, report.error
     assert report.running_sha256 == good.sha256
     assert device.current == good.sha256
     assert device.children() == old_child  # the very process: it stayed loaded all the time
