@@ -15,6 +15,8 @@ from inference_core.pipeline.graph import Pipeline
 from inference_core.pipeline.models import load_model
 from inference_core.pipeline.sinks import draw_result
 from inference_core.runtimes.base import SessionOptions
+from server.demo.board_sets import GOLDEN
+from server.demo.boards import FLAW_CYCLE, render_board
 from tests.core.core_models import (
     MODELS,
     board,
@@ -63,6 +65,15 @@ def test_the_photographed_board_passes(inspection: Pipeline) -> None:
     assert (result.verdict, result.reasons) == (VerdictWord.PASS, ())
     assert [line.text for line in result.stages[1].lines] == ["TDA1517P"]
     assert (result.width, result.height) == (640, 480)
+
+
+def test_boards_with_every_kind_of_flaw_are_judged_as_an_inspector_would(
+    inspection: Pipeline,
+) -> None:
+    boards = [render_board(GOLDEN.seeds[index]) for index in range(len(FLAW_CYCLE))]
+    verdicts = [inspection.judge(frame_of(board.image)).verdict.value for board in boards]
+    assert verdicts == [board.verdict for board in boards]
+    assert set(verdicts) == {"pass", "fail"}
 
 
 def test_a_rubbed_out_marking_fails_for_that_reason(inspection: Pipeline) -> None:
