@@ -63,7 +63,7 @@ def point_link(link: Path, target: str) -> None:
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
-    fresh.replace(link)
+    os.replace(fresh, link)  # noqa: PTH105 - as above, so that tests can watch the order
     sync_folder(link.parent)
 
 

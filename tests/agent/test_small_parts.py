@@ -1,0 +1,96 @@
+"""Back-off, summaries, status: small parts with promises of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+
+from device_agent.backoff import Backoff
+from device_agent.status import Status, draw
+from device_agent.summaries import Summaries
+from inference_core.contract.results import FrameResult, StageLatency, StageResult
+from inference_core.contract.serve import FrameDone, FrameLost
+from inference_core.contract.words import FailureCause, VerdictWord
+from tests.agent.device import REPOSITORY
+
+NOON = datetime(2026, 11, 22, 12, 30, tzinfo=timezone.utc)
+SHA256 = "a" * 64
+
+
+def frame(camera: str, at: datetime, *, fault: FailureCause | None = None) -> FrameDone:
+    latency = StageLatency(preprocess=1, infer=2, postprocess=1, total=4)
+    result = FrameResult(
+        camera=camera,
+        sequence=0,
+        source="x.png",
+        captured_at=at,
+        width=1,
+        height=1,
+        verdict=VerdictWord.FAIL if fault else VerdictWord.PASS,
+        stages=(StageResult(stage="defects", latency_ms=latency, fault=fault),),
+        latency_ms=5,
+        budget_ms=100,
+    )
+    return FrameDone(result=result)
+
+
+def test_delays_grow_stay_below_the_cap_and_honour_the_server() -> None:
+    backoff = Backoff(base_s=1, cap_s=8)
+    for ceiling_s in (1, 2, 4, 8, 8, 8):
+        assert 0 <= backoff.next_s() <= ceiling_s
+    assert backoff.next_s(wanted_s=100) >= 100
+    backoff.reset()
+    assert backoff.next_s() <= 1
+
+
+def test_a_summary_counts_what_happened_in_its_hour_at_its_camera() -> None:
+    summaries = Summaries()
+    summaries.add(SHA256, frame("top", NOON))
+    summaries.add(SHA256, frame("top", NOON, fault=FailureCause.NOT_FINITE))
+    summaries.add(SHA256, frame("top", NOON + timedelta(hours=1)))
+    summaries.add(SHA256, frame("side", NOON))
+    lost = FrameLost(camera="side", cause="no_input", detail="", captured_at=NOON)
+    summaries.add(SHA256, lost)
+    side, top, later = sorted(summaries.flush(), key=lambda s: (s.hour, s.camera))
+    assert (side.frames, side.lost) == (1, {"no_input": 1})
+    assert (top.frames, top.verdicts, top.faults) == (2, {"pass": 1, "fail": 1}, {"not_finite": 1})
+    assert top.hour == NOON.replace(minute=0)
+    assert top.latency_ms["total"].sum_micro == 10_000_000
+    assert top.latency_ms["defects"].count == 2
+    assert later.hour == NOON.replace(hour=13, minute=0)
+
+
+def test_a_flush_is_a_delta() -> None:
+    summaries = Summaries()
+    summaries.add(SHA256, frame("top", NOON))
+    assert len(summaries.flush()) == 1
+    assert summaries.flush() == []
+
+
+def test_the_screen_says_what_is_wrong_in_words() -> None:
+    status = Status(
+        at=datetime.now(timezone.utc) - timedelta(hours=5),
+        pid=1,
+        server_url="https://fleet.example.com",
+        serial="box-1",
+        server_problem="cannot reach it",
+        journal_is_durable=False,
+    )
+    screen = draw(status, is_running=False)
+    assert "NOT running, last seen 5 hours ago" in screen
+    assert "AWAY: cannot reach it" in screen
+    assert "no update will begin" in screen
+    assert "Start it with" in draw(None, is_running=False)
+
+
+def test_the_agent_loads_no_runtime_and_no_tuf_before_a_deployment() -> None:
+    script = (
+        "import sys, device_agent.agent\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'openvino', 'django', 'tuf', 'psutil'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
