@@ -71,7 +71,7 @@ class _Build:
             return _refuse(reason)
         trials = self._make_trials(self._simplify(materials), materials, reference)
         self._measure(trials, materials)
-        return self._conclude(trials)
+        return self._conclude(trials, materials)
 
     def _simplify(self, materials: Materials) -> Source:
         self._tell("simplify", 0.1, "fix the input shape and fold constants")
@@ -156,7 +156,7 @@ class _Build:
         except CoreError as error:
             trial.give_up("failed", f"{trial.precision} cannot be used: {error}")
 
-    def _conclude(self, trials: Sequence[Trial]) -> BuildOutcome:
+    def _conclude(self, trials: Sequence[Trial], materials: Materials) -> BuildOutcome:
         chosen = choose(trials)
         candidates = report(trials, chosen)
         if chosen is None:
@@ -179,6 +179,7 @@ class _Build:
             artifact_sha256=digest,
             artifact_bytes=len(data),
             certificate=certificate,
+            manifest=materials.manifest,
         )
 
     def _tell(self, step: Step, share: float, detail: str) -> None:
