@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, status
-from rest_framework.permissions import BasePermission
+from rest_framework import status
+from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
-from server.accounts.permissions import at_least
+from server.accounts.permissions import RoledView
 from server.lib.errors import NotFound
 from server.lib.messages import read_data
-from server.lib.pagination import CursorPages
+from server.lib.pagination import pages_by
 from server.registry.models import Release
 from server.rollouts import services
 from server.rollouts.models import Rollout
@@ -33,12 +32,6 @@ from server.rollouts.serializers import (
 from server.rollouts.states import RolloutState
 
 
-class EpochPages(CursorPages):
-    """The newest plan first; identifiers of rollouts have no order."""
-
-    ordering = "-epoch"
-
-
 class RolloutFilter(django_filters.FilterSet):
     """``?state=&group=&release=``."""
 
@@ -51,23 +44,15 @@ class RolloutFilter(django_filters.FilterSet):
         fields = ("state", "group", "release")
 
 
-def _permissions(request: Request) -> list[BasePermission]:
-    role = Role.VIEWER if request.method in ("GET", "HEAD", "OPTIONS") else Role.RELEASER
-    return [at_least(role)()]
-
-
-class RolloutList(generics.ListAPIView):
+class RolloutList(RoledView, ListAPIView):
     """All rollouts within the caller's scope; a new one by POST."""
 
+    write_role = Role.RELEASER
     serializer_class = RolloutSerializer
-    pagination_class = EpochPages
+    pagination_class = pages_by("-epoch")
     filterset_class = RolloutFilter
 
-    def get_permissions(self) -> list[BasePermission]:
-        """Everybody with a role looks; releasers act."""
-        return _permissions(self.request)
-
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> QuerySet[Rollout]:
         """Rollouts to groups that lie within the caller's sites."""
         return rollouts_for(self.request.user)
 
@@ -96,10 +81,8 @@ def _release_named(name: str) -> Release:
     return release
 
 
-class RolloutDetail(APIView):
+class RolloutDetail(RoledView):
     """One rollout: stages with verdicts, and every device's part."""
-
-    permission_classes = [at_least(Role.VIEWER)]
 
     @extend_schema(responses=RolloutDetailSerializer)
     def get(self, request: Request, rollout_id: UUID) -> Response:
@@ -107,10 +90,10 @@ class RolloutDetail(APIView):
         return Response(RolloutDetailSerializer(rollout_for(request.user, rollout_id)).data)
 
 
-class RolloutAct(APIView):
+class RolloutAct(RoledView):
     """What a person decides about a rollout; each decision below names its service."""
 
-    permission_classes = [at_least(Role.RELEASER)]
+    write_role = Role.RELEASER
 
     @extend_schema(request=ReasonRequest, responses=RolloutDetailSerializer)
     def post(self, request: Request, rollout_id: UUID) -> Response:

@@ -52,7 +52,7 @@ def plan_sizes(stages: Sequence[StagePlan], devices: int, profiles: int) -> list
     Shares are met by largest remainder (Hamilton's method) over the devices that each stage
     adds; of equal remainders the earlier stage has the device. A first stage that is a share
     is widened to one device of each profile; one that is a count is a person's choice and
-    stands (docs/decisions/0020-first-stage.md).
+    stands (docs/decisions/0009-first-stage.md).
     """
     reach = [min(_reach(stage, devices), Fraction(devices)) for stage in stages]
     if stages[0].share is not None:

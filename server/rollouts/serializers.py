@@ -134,4 +134,4 @@ class RolloutDetailSerializer(RolloutSerializer):
         """By stage, then by serial."""
         parts = rollout.deployments.select_related("device__profile", "stage", "target", "previous")
         ordered = parts.order_by("stage__index", "device__serial")
-        return DeploymentSerializer(ordered, many=True).data
+        return list(DeploymentSerializer(ordered, many=True).data)

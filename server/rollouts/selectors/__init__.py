@@ -3,7 +3,7 @@
 from server.rollouts.selectors.evidence import evidence_for
 from server.rollouts.selectors.goals import goal_of
 from server.rollouts.selectors.members import eligible_devices, revertible_deployments, targets_for
-from server.rollouts.selectors.rollouts import group_for, rollout_detail, rollout_for, rollouts_for
+from server.rollouts.selectors.rollouts import group_for, rollout_for, rollouts_for
 
 __all__ = [
     "eligible_devices",
@@ -11,7 +11,6 @@ __all__ = [
     "goal_of",
     "group_for",
     "revertible_deployments",
-    "rollout_detail",
     "rollout_for",
     "rollouts_for",
     "targets_for",

@@ -175,7 +175,8 @@ def _baseline(stage: Stage, part: Deployment, buckets: Buckets) -> ExponentialHi
     merged = ExponentialHistogram()
     if stage.rollout.rules.max_p95_ratio is None:
         return merged
-    replaced = {p.previous_id for p in chain.from_iterable(buckets.values())} - {None}
+    everyone = chain.from_iterable(buckets.values())
+    replaced = {other.previous_id for other in everyone if other.previous_id is not None}
     old = ReleaseTarget.objects.filter(pk__in=replaced, profile=part.device.profile_id)
     for target in old.exclude(pk=part.target_id):
         others = eligible_devices(stage.rollout).filter(desired__target=target)

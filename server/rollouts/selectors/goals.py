@@ -38,7 +38,9 @@ def goal_of(device: Device) -> Goal:
 
 
 def _target_ref(target: ReleaseTarget | None) -> TargetRef | None:
-    return target and TargetRef(path=target.path, sha256=target.sha256, length=target.length)
+    if target is None:
+        return None
+    return TargetRef(path=target.path, sha256=target.sha256, length=target.length)
 
 
 def _probation(deployment: Deployment | None) -> ProbationLimits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,7 +11,7 @@ from server.accounts.scope import site_names
 from server.fleet.models import Device, Group
 from server.fleet.selectors import Caller
 from server.lib.errors import Forbidden, NotFound
-from server.rollouts.models import Rollout, Stage
+from server.rollouts.models import Rollout
 
 
 def groups_within(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Group]:
@@ -53,22 +52,3 @@ def rollout_for(user: Caller, rollout_id: UUID, role: Role = Role.VIEWER) -> Rol
     if rollouts_for(user).filter(pk=rollout_id).exists():
         raise Forbidden(f"This needs the role {role.value} at every site of the rollout's group.")
     raise NotFound("There is no such rollout in your scope.")
-
-
-def rollout_detail(rollout: Rollout) -> dict[str, Any]:
-    """A rollout with its stages, their last verdicts, and every device's part."""
-    stages = list(rollout.stages.order_by("index"))
-    parts = rollout.deployments.select_related("device__profile", "target", "previous")
-    return {
-        "rollout": rollout,
-        "stages": stages,
-        "deployments": list(parts.order_by("stage__index", "device__serial")),
-        "held_because": _held_because(rollout, stages),
-    }
-
-
-def _held_because(rollout: Rollout, stages: list[Stage]) -> tuple[str, ...]:
-    """What the gate of the present stage still asks for; empty where nothing is held."""
-    present = next((stage for stage in stages if stage.state in ("open", "soaking")), None)
-    judgement = present.judgement if present and rollout.state == "running" else None
-    return judgement.verdict.reasons if judgement and judgement.verdict.word == "hold" else ()

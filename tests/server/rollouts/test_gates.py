@@ -82,7 +82,9 @@ def test_no_data_is_never_a_pass(policy: RolloutPolicy, evidence: Evidence) -> N
         assert judge(policy, evidence.model_copy(update=missing)).word != "pass"
 
 
-@given(policies, evidences, st.sampled_from(["failed", "faults"]), st.sampled_from(["crashed", "x"]))
+@given(
+    policies, evidences, st.sampled_from(["failed", "faults"]), st.sampled_from(["crashed", "x"])
+)
 def test_one_more_error_never_makes_a_verdict_better(
     policy: RolloutPolicy, evidence: Evidence, where: str, cause: str
 ) -> None:

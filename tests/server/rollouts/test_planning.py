@@ -20,7 +20,7 @@ from server.rollouts.planning import (
 from server.rollouts.policy import StagePlan
 
 
-def stages(*reach: float | int) -> list[StagePlan]:
+def stages(*reach: float) -> list[StagePlan]:
     return [
         StagePlan(devices=item) if isinstance(item, int) else StagePlan(share=item)
         for item in reach
@@ -80,7 +80,7 @@ def test_a_first_stage_by_count_stays_as_small_as_it_was_chosen() -> None:
         ((*[n / 100 for n in range(1, 30)], 1.0), "at most"),
     ],
 )
-def test_it_refuses_stages_that_cannot_be(reach: tuple[float | int, ...], hint: str) -> None:
+def test_it_refuses_stages_that_cannot_be(reach: tuple[float, ...], hint: str) -> None:
     with pytest.raises(Invalid, match=hint):
         check_stages(stages(*reach))
 
