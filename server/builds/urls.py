@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from server.builds import api
+
+urlpatterns = [
+    path("builds", api.BuildList.as_view(), name="builds"),
+    path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
+    path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
+]

@@ -41,6 +41,11 @@ def root_json() -> str:
     return bytes(row.body).decode()
 
 
+def is_signed(path: str) -> bool:
+    """Whether a target is signed under exactly this path."""
+    return SignedTarget.objects.filter(path=path).exists()
+
+
 def target_blob(path: str) -> SignedTarget:
     """The target under ``path``, with or without the digest that TUF clients put before a name."""
     targets = SignedTarget.objects

@@ -1,0 +1,102 @@
+"""Releases as each profile must run them, signed by the key of that profile."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError
+
+from inference_core.contract.release import (
+    MAX_RELEASE_BYTES,
+    ReleaseManifest,
+    TargetCustom,
+    release_path,
+)
+from server.builds import dispatch
+from server.builds.models import Artifact, ReleaseTarget
+from server.builds.selectors import release_target, signable, unsigned_artifacts
+from server.builds.services.artifacts import artifact_ref
+from server.fleet.models import HardwareProfile
+from server.fleet.selectors import profiles_in_use
+from server.lib import blobs, clock
+from server.lib.errors import Conflict, Invalid
+from server.registry.models import Release
+from server.trust.repository import TargetToSign
+from server.trust.services import publish_targets
+
+SIGN_ARTIFACT = "server.builds.tasks.sign_artifact"
+MAX_WAITING = 50
+"""Releases of a profile that one sweep looks at, the newest: old ones may never be signable."""
+SIGN_RELEASE = "server.builds.tasks.sign_release"
+
+
+def sign_waiting_releases() -> int:
+    """Ask the builders to sign what they have not signed yet; how many messages were sent."""
+    sent = 0
+    for artifact in unsigned_artifacts():
+        sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
+    for profile in profiles_in_use():
+        unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
+        for release in unsigned[:MAX_WAITING]:
+            if signable(release, profile) is not None:
+                sent += dispatch.send_once(
+                    SIGN_RELEASE, release.pk, profile.pk, profile=profile.name
+                )
+    return sent
+
+
+def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
+    """Sign a release for a profile. May run twice: the same rows give the same bytes.
+
+    Raises Conflict while an artifact is not signed yet.
+    """
+    release = Release.objects.get(pk=release_id)
+    profile = HardwareProfile.objects.get(pk=profile_id)
+    known = release_target(release, profile)
+    if known is not None:
+        return known
+    artifacts = signable(release, profile)
+    if artifacts is None:
+        raise Conflict(f"{release} cannot be signed for {profile}: an artifact is not signed yet.")
+    target = _publish(release, profile, artifacts)
+    try:
+        return ReleaseTarget.objects.create(
+            release=release,
+            profile=profile,
+            path=target.path,
+            sha256=target.sha256,
+            length=target.length,
+            signed_at=clock.now(),
+        )
+    except IntegrityError:
+        return ReleaseTarget.objects.get(release=release, profile=profile)
+
+
+def _publish(
+    release: Release, profile: HardwareProfile, artifacts: dict[str, Artifact]
+) -> TargetToSign:
+    body = _manifest(release, profile, artifacts).to_json()
+    if len(body) > MAX_RELEASE_BYTES:
+        raise Invalid(f"{release} is larger than the {MAX_RELEASE_BYTES} bytes that devices take.")
+    blob = blobs.put_bytes(body)
+    custom = TargetCustom(
+        kind="release",
+        profile=profile.name,
+        counter=release.counter,
+        peak_memory_bytes=sum(artifact.peak_memory_bytes for artifact in artifacts.values()),
+    )
+    target = TargetToSign(
+        release_path(profile.name, release.name), blob.sha256, blob.length, custom
+    )
+    publish_targets(profile.name, [target])
+    return target
+
+
+def _manifest(
+    release: Release, profile: HardwareProfile, artifacts: dict[str, Artifact]
+) -> ReleaseManifest:
+    return ReleaseManifest(
+        release=release.name,
+        counter=release.counter,
+        profile=profile.name,
+        pipeline=release.pipeline,
+        artifacts={model: artifact_ref(artifact) for model, artifact in sorted(artifacts.items())},
+    )

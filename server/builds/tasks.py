@@ -1,0 +1,45 @@
+"""Celery's doors: sweeps on the default queue, the rest on the queue of a profile."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from server.accounts.actors import SYSTEM
+from server.builds import services, worker
+
+
+@shared_task
+def queue_builds() -> None:
+    """A build for every version and profile in use; messages that were lost are sent again."""
+    services.queue_missing_builds(actor=SYSTEM)
+    services.resend_builds()
+
+
+@shared_task
+def expire_leases() -> None:
+    """Builds of workers that were not heard of are tried again."""
+    services.expire_leases()
+
+
+@shared_task
+def sign_releases() -> None:
+    """Builders are asked to sign what is ready."""
+    services.sign_waiting_releases()
+
+
+@shared_task
+def run_build(build_id: int) -> None:
+    """Sent to the queue of the build's profile."""
+    worker.run_build(build_id)
+
+
+@shared_task
+def sign_artifact(artifact_id: int) -> None:
+    """Sent to the queue of the artifact's profile, where its key lies."""
+    services.sign_artifact(artifact_id=artifact_id)
+
+
+@shared_task
+def sign_release(release_id: int, profile_id: int) -> None:
+    """Sent to the queue of the profile, where its key lies."""
+    services.sign_release(release_id=release_id, profile_id=profile_id)

@@ -1,0 +1,120 @@
+"""One attempt at a build: lease it, run the child, record what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+
+from inference_core.contract.build import BuildJob
+from server.builds.models import Build
+from server.builds.monitor import Monitor
+from server.builds.services import artifacts, give_up, lease_build, record_outcome
+from server.builds.services.outcomes import OutcomeError
+from server.builds.states import BuildState
+from server.datasets.selectors import materialise
+from server.lib import blobs
+from server.lib.children import ChildLimits, Completed, Ending, run_core
+from server.lib.errors import Conflict
+
+MEMORY_BYTES = 16 * 1024**3
+"""Address space, not memory: runtimes reserve far more than they touch."""
+
+logger = logging.getLogger(__name__)
+
+
+def run_build(build_id: int) -> None:
+    """Try a queued build once. Does nothing where it is not queued, or somebody has it."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    build = lease_build(build_id=build_id, owner=owner)
+    if build is None:
+        return
+    logger.info("build %s: attempt %s at %s", build.pk, build.attempts, build)
+    try:
+        _attempt(build, owner)
+    except Conflict as lost:
+        logger.warning("build %s: %s", build.pk, lost.detail)
+        return
+    if build.state == BuildState.SUCCEEDED:
+        artifacts.sign_artifact(artifact_id=build.artifact.pk)
+
+
+def _attempt(build: Build, owner: str) -> None:
+    monitor = Monitor(build, owner)
+    with tempfile.TemporaryDirectory(prefix="linewarden-build-") as name:
+        folder = Path(name)
+        job = _prepare(build, folder)
+        done = run_core(
+            ["build", "--job", str(job)],
+            timeout_s=settings.ENV.build_timeout_s,
+            limits=_limits(),
+            on_line=monitor.on_line,
+            cancelled=monitor.is_lost,
+        )
+        monitor.close(done.stderr_tail)
+        if done.ending is Ending.ITSELF and done.returncode >= 0 and monitor.outcome:
+            _record(build, owner, monitor, folder / "output")
+        else:
+            is_final = done.ending in {Ending.TIMEOUT, Ending.OUTPUT}
+            give_up(build=build, owner=owner, why=_describe(done), is_final=is_final)
+
+
+def _record(build: Build, owner: str, monitor: Monitor, output: Path) -> None:
+    if monitor.outcome is None:
+        raise ValueError("only a build with an outcome can be recorded")
+    try:
+        record_outcome(build=build, owner=owner, outcome=monitor.outcome, folder=output)
+    except OutcomeError as error:
+        why = f"The result of the build is not used: {error}."
+        give_up(build=build, owner=owner, why=why, is_final=True)
+
+
+def _prepare(build: Build, folder: Path) -> Path:
+    """Lay out all that the child needs, and nothing else; returns the job file."""
+    version, model = build.version, build.version.model
+    source = folder / "model.onnx"
+    with blobs.open_blob(version.sha256) as blob, source.open("xb") as file:
+        shutil.copyfileobj(blob, file, blobs.CHUNK_BYTES)
+    materialise(model.golden, folder / "golden")
+    materialise(model.calibration, folder / "calibration")
+    (folder / "output").mkdir()
+    job = BuildJob(
+        model_path=str(source),
+        source_sha256=version.sha256,
+        manifest=version.manifest,
+        profile=build.profile.spec,
+        calibration_dir=str(folder / "calibration"),
+        calibration_sha256=model.calibration.sha256,
+        golden_dir=str(folder / "golden"),
+        golden_sha256=model.golden.sha256,
+        output_dir=str(folder / "output"),
+    )
+    path = folder / "job.json"
+    path.write_bytes(job.to_json())
+    return path
+
+
+def _limits() -> ChildLimits:
+    # A process has as much processor time as all cores give within the hard limit.
+    cores = os.cpu_count() or 1
+    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=int(settings.ENV.build_timeout_s * cores))
+
+
+def _describe(done: Completed) -> str:
+    tail = done.stderr_tail.strip().splitlines()
+    last = f" It last said: {tail[-1][:300]}" if tail else ""
+    if done.ending is Ending.TIMEOUT:
+        return f"The build did not end within {settings.ENV.build_timeout_s:g} s.{last}"
+    if done.ending is Ending.OUTPUT:
+        return "The build wrote without end and was stopped."
+    if done.ending is Ending.CANCELLED:
+        return "The lease was lost while the build ran."
+    if done.returncode < 0:
+        return f"The build was killed by signal {-done.returncode}.{last}"
+    return f"The build ended with status {done.returncode} and no outcome.{last}"
