@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -38,19 +38,21 @@ RETRY_AFTER_S = 5
 logger = logging.getLogger(__name__)
 
 
-def problem_body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
-    """Members of a problem document. ``code`` is stable, ``detail`` is for a person."""
-    title = HTTPStatus(status).phrase
-    return {**extra, "type": "about:blank", "title": title, "status": status} | {
-        "code": code,
-        "detail": detail,
-    }
+def problem_body(
+    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Members of a problem document. ``code`` is stable, ``detail`` is for a person.
+
+    ``extra`` goes beside the fixed members, never in their place.
+    """
+    fixed = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    return {**(extra or {}), **fixed, "code": code, "detail": detail}
 
 
 def problem_response(error: DomainError) -> HttpResponse:
     """The answer of a plain Django view to ``error``."""
     return JsonResponse(
-        problem_body(error.status, error.code, error.detail, **error.extra),
+        problem_body(error.status, error.code, error.detail, error.extra),
         status=error.status,
         content_type=PROBLEM_JSON,
         headers=_headers(error),
@@ -78,7 +80,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     known = as_domain_error(error)
     if known is not None:
         set_rollback()
-        body = problem_body(known.status, known.code, known.detail, **known.extra)
+        body = problem_body(known.status, known.code, known.detail, known.extra)
         headers = _headers(known)
         return Response(body, known.status, headers=headers, content_type=PROBLEM_JSON)
     response = exception_handler(error, context)
@@ -117,7 +119,7 @@ def _of_framework(error: exceptions.APIException) -> tuple[int, dict[str, Any]]:
     """Status and body of DRF's own errors; a body of wrong fields is 422, as in services."""
     if isinstance(error, exceptions.ValidationError):
         detail = "Some fields are wrong; `errors` names them."
-        return 422, problem_body(422, "invalid", detail, errors=error.get_full_details())
+        return 422, problem_body(422, "invalid", detail, {"errors": error.get_full_details()})
     codes = error.get_codes()
     code = codes if isinstance(codes, str) else error.default_code
     return error.status_code, problem_body(error.status_code, code, str(error.detail))
