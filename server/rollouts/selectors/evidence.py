@@ -7,18 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from uuid import UUID
 
-from django.db.models import BooleanField, Case, F, Q, QuerySet, When
+from django.db.models import BooleanField, Case, F, Q, When
 
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.words import DeploymentPhase, FailureCause
 from server.builds.models import ReleaseTarget
-from server.fleet.selectors import PresenceWord, presence
 from server.lib import clock
 from server.rollouts.evidence import Evidence, ProfileLatency
-from server.rollouts.models import TERMINAL, Deployment, Stage
+from server.rollouts.models import TERMINAL, Stage
 from server.rollouts.policy import RolloutPolicy
-from server.rollouts.selectors.members import certified, eligible_devices, newcomers, room_in
+from server.rollouts.selectors.members import (
+    certified,
+    eligible_devices,
+    is_offline,
+    newcomers,
+    room_in,
+)
 from server.rollouts.states import StageState
 from server.telemetry.selectors import TOTAL, FrameFigures, frame_figures_by_device
 
@@ -26,7 +32,7 @@ P = DeploymentPhase
 TIMED_OUT = "timed_out"
 """The cause of those that the policy counts as failed for being offline past the deadline."""
 
-Buckets = dict[str, list[Deployment]]
+Buckets = dict[str, list["_Part"]]
 
 
 def evidence_for(stage: Stage) -> Evidence:
@@ -55,53 +61,65 @@ def evidence_for(stage: Stage) -> Evidence:
     )
 
 
-def is_offline(part: Deployment, now: datetime) -> bool:
-    """Whether the device has not been heard of for longer than a restart takes."""
-    return presence(part.device, now) is PresenceWord.OFFLINE
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What the evidence needs of a deployment: one narrow row of one query, not five objects.
 
-
-def _buckets(stage: Stage, now: datetime) -> Buckets:
-    buckets: Buckets = defaultdict(list)
-    policy = stage.rollout.rules
-    for part in _parts(stage):
-        buckets[_bucket(part, policy, now)].append(part)
-    return buckets
-
-
-def _parts(stage: Stage) -> QuerySet[Deployment]:
-    """Deployments with two facts of the device beside each.
-
-    ``is_owner``: its goal still rests on this deployment. ``is_reported``: its last poll named
-    the digest that it should run.
+    ``is_owner``: the device's goal still rests on this deployment. ``is_reported``: its last
+    poll named the digest that it should run.
     """
-    return stage.deployments.select_related(
-        "device__presence", "device__profile", "target"
-    ).annotate(
+
+    device_id: UUID
+    profile: str
+    phase: str
+    cause: str
+    target_id: int
+    target_sha256: str
+    previous_id: int | None
+    is_owner: bool
+    is_reported: bool
+    is_offline: bool
+
+
+def _parts(stage: Stage, now: datetime) -> Iterator[_Part]:
+    rows = stage.deployments.annotate(
         is_owner=_holds(Q(device__desired__deployment=F("pk"))),
         is_reported=_holds(Q(device__presence__running_sha256=F("target__sha256"))),
+        is_offline=_holds(is_offline(now)),
     )
+    fields = ("device_id", "device__profile__name", "phase", "cause", "target_id")
+    more = ("target__sha256", "previous_id", "is_owner", "is_reported", "is_offline")
+    return (_Part(*row) for row in rows.values_list(*fields, *more))
 
 
 def _holds(condition: Q) -> Case:
     return Case(When(condition, then=True), default=False, output_field=BooleanField())
 
 
-def _bucket(part: Deployment, policy: RolloutPolicy, now: datetime) -> str:
+def _buckets(stage: Stage, now: datetime) -> Buckets:
+    buckets: Buckets = defaultdict(list)
+    policy = stage.rollout.rules
+    for part in _parts(stage, now):
+        buckets[_bucket(part, policy)].append(part)
+    return buckets
+
+
+def _bucket(part: _Part, policy: RolloutPolicy) -> str:
     if part.phase == P.COMMITTED:
         # Where a newer rollout has taken the device on, it says nothing about this one.
-        if not getattr(part, "is_owner"):  # noqa: B009 - annotated, unknown to the type checker
+        if not part.is_owner:
             return P.SUPERSEDED
-        return "running" if getattr(part, "is_reported") else "unconfirmed"  # noqa: B009 - same
+        return "running" if part.is_reported else "unconfirmed"
     if part.phase in (P.SUPERSEDED, P.REMOVED):
         return P(part.phase)
     if part.phase == P.TIMED_OUT and policy.when_offline != "fail":
         return "skipped"
     if part.phase in TERMINAL:
         return "failed"
-    return "offline" if is_offline(part, now) else "in_flight"
+    return "offline" if part.is_offline else "in_flight"
 
 
-def _by_cause(parts: Sequence[Deployment]) -> dict[str, int]:
+def _by_cause(parts: Sequence[_Part]) -> dict[str, int]:
     causes = Counter(
         TIMED_OUT if part.phase == P.TIMED_OUT else part.cause or str(FailureCause.OTHER)
         for part in parts
@@ -131,60 +149,52 @@ def _frames(stage: Stage, buckets: Buckets) -> _Frames:
     """
     trying = [part for part in buckets["in_flight"] if part.phase == P.PROBATION]
     parts = [*buckets["running"], *buckets["unconfirmed"], *trying]
-    found, counts = _Frames(), Counter[object]()
+    found, frames = _Frames(), Counter[UUID]()
     latency: dict[str, ExponentialHistogram] = defaultdict(ExponentialHistogram)
-    for target, of_target in _by_target(parts).items():
-        for part, figures in _figures(stage, target, of_target):
-            counts[part.device_id] = figures.frames
-            found.frames += figures.frames
-            found.faults.update(figures.faults)
-            profile = part.device.profile.name
-            latency[profile] = latency[profile].merge(_total(figures))
-    found.fewest = min((counts[part.device_id] for part in buckets["running"]), default=0)
-    profiles = {part.device.profile.name: part for part in parts}
-    for profile, part in sorted(profiles.items()):
-        baseline = _baseline(stage, part, buckets)
+    for (target_sha256, profile), of_target in _by_target(parts).items():
+        figures = frame_figures_by_device(
+            device_ids=[part.device_id for part in of_target],
+            release_sha256=target_sha256,
+            since=stage.opened_at,
+        )
+        for device_id, of_device in figures.items():
+            frames[device_id] = of_device.frames
+            found.frames += of_device.frames
+            found.faults.update(of_device.faults)
+            latency[profile] = latency[profile].merge(_total(of_device))
+    found.fewest = min((frames[part.device_id] for part in buckets["running"]), default=0)
+    for profile in sorted({part.profile for part in parts}):
+        baseline = _baseline(stage, profile, buckets)
         found.latency_ms[profile] = ProfileLatency(candidate=latency[profile], baseline=baseline)
     return found
 
 
-def _by_target(parts: Sequence[Deployment]) -> dict[ReleaseTarget, list[Deployment]]:
-    by_target: dict[ReleaseTarget, list[Deployment]] = defaultdict(list)
+def _by_target(parts: Sequence[_Part]) -> dict[tuple[str, str], list[_Part]]:
+    by_target: dict[tuple[str, str], list[_Part]] = defaultdict(list)
     for part in parts:
-        by_target[part.target].append(part)
+        by_target[part.target_sha256, part.profile].append(part)
     return by_target
-
-
-def _figures(
-    stage: Stage, target: ReleaseTarget, parts: Sequence[Deployment]
-) -> Iterator[tuple[Deployment, FrameFigures]]:
-    figures = frame_figures_by_device(
-        device_ids=[part.device_id for part in parts],
-        release_sha256=target.sha256,
-        since=stage.opened_at,
-    )
-    return ((part, figures[part.device_id]) for part in parts if part.device_id in figures)
 
 
 def _total(figures: FrameFigures) -> ExponentialHistogram:
     return figures.latency.get(TOTAL, ExponentialHistogram())
 
 
-def _baseline(stage: Stage, part: Deployment, buckets: Buckets) -> ExponentialHistogram:
+def _baseline(stage: Stage, profile: str, buckets: Buckets) -> ExponentialHistogram:
     """Latency of devices of the same profile that still run what the stage replaces."""
     merged = ExponentialHistogram()
     if stage.rollout.rules.max_p95_ratio is None:
         return merged
-    everyone = chain.from_iterable(buckets.values())
-    replaced = {other.previous_id for other in everyone if other.previous_id is not None}
-    old = ReleaseTarget.objects.filter(pk__in=replaced, profile=part.device.profile_id)
-    for target in old.exclude(pk=part.target_id):
+    parts = [part for part in chain.from_iterable(buckets.values()) if part.profile == profile]
+    replaced = {part.previous_id for part in parts if part.previous_id is not None}
+    old = ReleaseTarget.objects.filter(pk__in=replaced - {part.target_id for part in parts})
+    for target in old:
         others = eligible_devices(stage.rollout).filter(desired__target=target)
         figures = frame_figures_by_device(
             device_ids=others.values_list("pk", flat=True),
             release_sha256=target.sha256,
             since=stage.opened_at,
         )
-        for device_figures in figures.values():
-            merged = merged.merge(_total(device_figures))
+        for of_device in figures.values():
+            merged = merged.merge(_total(of_device))
     return merged

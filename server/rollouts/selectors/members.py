@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from inference_core.contract.words import DeploymentPhase
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
+from server.fleet.selectors import presence_limits
 from server.fleet.states import DeviceState
 from server.rollouts.models import Deployment, Rollout, Stage
 
@@ -55,6 +57,12 @@ def targets_for(rollout: Rollout, devices: Sequence[Device]) -> dict[UUID, Relea
         for part in parts.select_related("previous")
         if part.previous is not None
     }
+
+
+def is_offline(now: datetime) -> Q:
+    """Of a deployment: its device has not been heard of for longer than a restart takes."""
+    _, stale_since = presence_limits(now)
+    return Q(device__presence=None) | Q(device__presence__last_seen_at__lt=stale_since)
 
 
 def newcomers(rollout: Rollout) -> QuerySet[Device]:

@@ -15,10 +15,10 @@ from server.rollouts import planning
 from server.rollouts.evidence import Evidence
 from server.rollouts.models import TERMINAL, Deployment, Rollout, Stage
 from server.rollouts.planning import Candidate
-from server.rollouts.selectors.evidence import is_offline
 from server.rollouts.selectors.members import (
     certified,
     eligible_devices,
+    is_offline,
     newcomers,
     room_in,
     targets_for,
@@ -73,8 +73,7 @@ def _resize(stage: Stage) -> None:
 
 def _free_slots(rollout: Rollout) -> int:
     """Slots are for devices on their way: those that failed, or are offline, hold none."""
-    now = clock.now()
-    busy = sum(not is_offline(part, now) for part in open_parts(rollout))
+    busy = open_parts(rollout).exclude(is_offline(clock.now())).count()
     return rollout.rules.max_concurrent - busy
 
 
@@ -91,7 +90,7 @@ def _next_devices(rollout: Rollout, count: int) -> list[Device]:
 def open_parts(rollout: Rollout) -> QuerySet[Deployment]:
     """Deployments of the rollout that have not ended."""
     parts = rollout.deployments.exclude(phase__in=TERMINAL)
-    return parts.select_related("device__presence").order_by("device_id")
+    return parts.order_by("device_id")
 
 
 def dismiss_leavers(rollout: Rollout) -> None:
@@ -114,9 +113,7 @@ def time_out_offline(stage: Stage, evidence: Evidence) -> None:
     everyone = evidence.denominator + evidence.skipped
     may_skip = policy.max_skipped(everyone) - evidence.skipped
     deadline = now - timedelta(seconds=policy.deadline_s)
-    late = [
-        p for p in open_parts(stage.rollout).filter(created_at__lt=deadline) if is_offline(p, now)
-    ]
+    late = list(open_parts(stage.rollout).filter(is_offline(now), created_at__lt=deadline))
     for part in late if policy.when_offline == "fail" else late[: max(0, may_skip)]:
         end_deployment(
             deployment=part,
