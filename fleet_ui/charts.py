@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inference_core.contract.histogram import ExponentialHistogram
@@ -80,11 +80,11 @@ def draw_histogram(histogram: ExponentialHistogram, *, width: int = 560) -> Char
     return Chart(width, 142, floor, tuple(bars), ticks, tuple(_quantiles(histogram, at)))
 
 
-def _quantiles(histogram: ExponentialHistogram, at: object) -> list[Tick]:
+def _quantiles(histogram: ExponentialHistogram, at: Callable[[float], float]) -> list[Tick]:
     marks = []
     for share, name in ((0.5, "p50"), (0.95, "p95")):
         value_ms = histogram.quantile(share)
-        if value_ms and callable(at):
+        if value_ms:
             marks.append(Tick(round(at(value_ms), 1), f"{name} {value_ms:.3g} ms"))
     return marks
 

@@ -19,6 +19,7 @@ class Shape:
     caption: str
     x: float
     y: float
+    anchor: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ def _shape(kind: str, outline: tuple[Point, ...], caption: str, room: float) -> 
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
     # Above the shape, or below the edge of the picture where there is no room above.
     y = top - room / 4 if top > room else top + room
-    return Shape(kind, points, caption, round(left, 1), round(y, 1))
+    right = max(x for x, _ in outline)
+    is_far = left > 16 * room
+    x, anchor = (right, "end") if is_far else (left, "start")
+    return Shape(kind, points, caption, round(x, 1), round(y, 1), anchor)
 
 
 def _box(xyxy: tuple[float, float, float, float]) -> tuple[Point, ...]:

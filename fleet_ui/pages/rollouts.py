@@ -55,6 +55,8 @@ def rollout(request: HttpRequest, rollout_id: UUID) -> HttpResponse:
         "stages": stages,
         "gate": shown,
         "groups": reads.phase_groups(found),
+        "part_count": found.deployments.count(),
+        "parts_shown": reads.DEVICES_SHOWN,
         "timeline": reads.timeline_of(found),
         "acts": [act for act in ACTS.values() if found.state in act.states],
         "can_act": rollouts_for(user, Role.RELEASER).filter(pk=found.pk).exists(),

@@ -14,29 +14,32 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-MAX_FAILURES, FORGET_AFTER_S = 10, 300
+MAX_FAILURES_OF_NAME, MAX_FAILURES_OF_ADDRESS = 10, 50
+"""An address may be a proxy, or a factory: many people make their mistakes behind it."""
+
+FORGET_AFTER_S = 300
 
 
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The form; 429 for five minutes after ten failures from one address or for one name."""
+    """The form; 429 for five minutes after too many failures for one name or from one address."""
     target = _safe_target(request)
     if request.user.is_authenticated:
         return redirect(target)
     if request.method == "GET":
         return _show(request, AuthenticationForm(request), target)
-    keys = _counters(request)
-    if any(cache.get(key, 0) >= MAX_FAILURES for key in keys):
+    limits = _limits(request)
+    if any(cache.get(key, 0) >= limit for key, limit in limits.items()):
         return _show(request, AuthenticationForm(request), target, is_locked=True)
     form = AuthenticationForm(request, data=request.POST)
     if not form.is_valid():
-        for key in keys:
+        for key in limits:
             _count(key)
         return _show(request, form, target)
     login(request, form.get_user())
-    cache.delete(keys[1])
+    cache.delete(_name_key(request))
     return redirect(target)
 
 
@@ -55,10 +58,18 @@ def _show(
     return render(request, "fleet_ui/sign_in.html", context, status=status)
 
 
-def _counters(request: HttpRequest) -> tuple[str, str]:
+def _limits(request: HttpRequest) -> dict[str, int]:
+    address = request.META.get("REMOTE_ADDR", "")
+    return {
+        _name_key(request): MAX_FAILURES_OF_NAME,
+        f"sign-in:address:{address}": MAX_FAILURES_OF_ADDRESS,
+    }
+
+
+def _name_key(request: HttpRequest) -> str:
     # A digest: whatever somebody types as a name must not become part of a cache key.
-    name = hashlib.sha256(request.POST.get("username", "").lower().encode()).hexdigest()
-    return f"sign-in:address:{request.META.get('REMOTE_ADDR', '')}", f"sign-in:name:{name}"
+    name = request.POST.get("username", "").lower().encode()
+    return f"sign-in:name:{hashlib.sha256(name).hexdigest()}"
 
 
 def _count(key: str) -> None:

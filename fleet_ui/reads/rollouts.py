@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 
 from fleet_ui.reads.presence import conditions
 from inference_core.contract.words import DeploymentPhase
@@ -115,7 +115,10 @@ def is_stuck(rollout: Rollout, judgement: Judgement | None) -> bool:
 def phase_groups(rollout: Rollout) -> list[PhaseGroup]:
     """Devices by phase and cause, what went wrong first."""
     deployments = rollout.deployments.select_related("device__line__site", "stage", "target")
-    found = sorted(deployments.order_by("pk")[:DEVICES_SHOWN], key=_group_key)
+    # Of a large rollout only some are shown: the failed ones must be among them.
+    worst_first = Case(When(FAILED, then=0), default=1)
+    shown = deployments.order_by(worst_first, "-updated_at", "pk")[:DEVICES_SHOWN]
+    found = sorted(shown, key=_group_key)
     return [
         PhaseGroup(phase, cause, tuple(group))
         for (_, phase, cause), group in groupby(found, key=lambda d: _group_key(d)[:3])

@@ -40,6 +40,8 @@ SIZE_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 LABELS = {
     "leased": "building",
+    "differs": "Not its goal",
+    "never_seen": "Never seen",
     "pass": "Pass",
     "fail": "Fail",
     "hold": "Hold",
@@ -84,6 +86,12 @@ def tone(word: object) -> str:
 def spoken(word: object) -> str:
     """A word of the contract for people: ``timed_out`` is "timed out"."""
     return str(word).replace("_", " ")
+
+
+@register.filter
+def person(actor: str) -> str:
+    """An actor of the audit log as a reader says it: ``user:ada`` is "ada"."""
+    return actor.removeprefix("user:")
 
 
 @register.filter

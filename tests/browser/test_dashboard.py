@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
 
 from tests.fleet_ui.addresses import all_pages
-from tests.fleet_ui.world import World
+from tests.fleet_ui.world import PASSWORD, World
 
 pytestmark = pytest.mark.chromium
 
@@ -139,3 +140,69 @@ def test_a_chosen_theme_stays(page: Page, world: World) -> None:
     expect(switch).to_contain_text("dark")
     page.goto("/devices/")
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_a_stranger_gets_a_door_that_works(
+    browser: Browser, live_server: LiveServer, world: World
+) -> None:
+    page = browser.new_page(base_url=live_server.url)
+    page.goto("/models/")
+    take_picture(page, "light sign in")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("a guess")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Name or password is wrong")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Models")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.close()
+
+
+def test_a_waiting_device_shows_its_key_and_is_let_in(page: Page, world: World) -> None:
+    page.goto(f"/devices/{world.devices[5].pk}/")
+    take_picture(page, "light pending device")
+    page.get_by_role("button", name="Accept LW-DRE-0005").click()
+    expect(page.get_by_role("status").first).to_contain_text("is accepted")
+
+
+def test_words_stand_out_from_their_ground(page: Page, world: World) -> None:
+    """WCAG 1.4.3: 4.5 to 1 for every text, in light and dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for name, address in all_pages(world).items():
+            page.goto(address)
+            page.wait_for_timeout(50)
+            assert page.evaluate(CONTRAST) == [], f"{scheme} {name}"
+    page.evaluate("document.documentElement.style.setProperty('--ink-quiet', '#777')")
+    assert page.evaluate(CONTRAST) != [], "the measure itself sees a grey that is too weak"
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgba(getComputedStyle(e).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const weak = [];
+  for (const element of document.querySelectorAll("body *:not(svg, svg *, option)")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) weak.push(`${element.className} "${element.textContent.trim()}" ${ratio}`);
+  }
+  return weak;
+}"""

@@ -146,7 +146,7 @@ def test_pages_poll_fast_only_where_something_moves(world: World, sign_in: SignI
     assert b'data-period="30"' in client.get(reverse("rollouts")).content
 
 
-@pytest.mark.parametrize("page", ["devices", "overview"])
+@pytest.mark.parametrize("page", ["devices", "overview", "rollouts"])
 def test_the_number_of_queries_does_not_grow_with_the_fleet(
     world: World, sign_in: SignIn, page: str
 ) -> None:

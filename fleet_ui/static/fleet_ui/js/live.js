@@ -54,4 +54,5 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden && live()) htmx.trigger(live(), "refresh");
 });
 
+showFreshness();
 setInterval(showFreshness, 1000);
