@@ -13,6 +13,7 @@ from device_agent.backoff import Backoff
 from device_agent.child import Event as ChildEvent
 from device_agent.config import Config
 from device_agent.courier import Courier
+from device_agent.enrolment import read_token
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
@@ -100,6 +101,8 @@ class Agent:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
+        if self._identity.enrolment is None:
+            read_token(self._config)  # loud now, or a typing mistake would retry for ever
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.loop.stop_wanted.set())
         if self._config.is_plain_text:

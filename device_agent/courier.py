@@ -100,7 +100,10 @@ class Courier(threading.Thread):
             self._unless_stranger(error, lambda: self._narrow(batch))
             return True
         self._batch_limit = MAX_RECORDS_IN_BATCH
-        if not self._outbox.acknowledge(batch.boot_id, acked_seq):
+        if acked_seq < batch.first_seq - 1:
+            logger.warning("the server has forgotten records from %d on", acked_seq + 1)
+            self._outbox.fill_hole(batch, acked_seq)
+        elif not self._outbox.acknowledge(batch.boot_id, acked_seq):
             raise Unavailable(f"the server acknowledged nothing above record {acked_seq}")
         return True
 

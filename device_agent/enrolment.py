@@ -12,14 +12,20 @@ from device_agent.log import logger
 from inference_core.contract.device import EnrolmentReply, EnrolmentRequest
 
 
-def enrol(config: Config, identity: Identity, gateway: Gateway, journal: Journal) -> EnrolmentReply:
-    """Hand in the token; what the server answers is kept durably before this returns."""
+def read_token(config: Config) -> str:
+    """The enrolment token; ``ConfigError`` says where to put one."""
     token = config.read_enrolment_token()
     if token is None:
         raise ConfigError(
             "this device is not enrolled and has no enrolment token: "
             "set enrolment_token_file, or LINEWARDEN_AGENT_ENROLMENT_TOKEN"
         )
+    return token
+
+
+def enrol(config: Config, identity: Identity, gateway: Gateway, journal: Journal) -> EnrolmentReply:
+    """Hand in the token; what the server answers is kept durably before this returns."""
+    token = read_token(config)
     before = identity.enrolment
     request = EnrolmentRequest(
         token=token,

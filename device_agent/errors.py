@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from inference_core.contract.words import FailureCause
 
 
@@ -14,14 +16,23 @@ class ConfigError(AgentError):
 
 
 class Rejected(AgentError):
-    """What was sent or offered is wrong: do not try it again."""
+    """What was sent or offered is wrong: do not try it again.
+
+    ``server_time`` is set where the server believes that this device's clock is the reason.
+    """
 
     def __init__(
-        self, detail: str, *, cause: FailureCause = FailureCause.OTHER, status: int | None = None
+        self,
+        detail: str,
+        *,
+        cause: FailureCause = FailureCause.OTHER,
+        status: int | None = None,
+        server_time: datetime | None = None,
     ) -> None:
         super().__init__(detail)
         self.cause = cause
         self.status = status
+        self.server_time = server_time
 
 
 class Unavailable(AgentError):

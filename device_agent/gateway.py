@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -78,6 +77,7 @@ class Gateway:
         self._session.headers["Accept-Encoding"] = "identity"  # ranges count stored bytes
         if config.ca_file:
             self._session.verify = str(config.ca_file)
+        self._clock_offset_s = 0.0
         self._token: str | None = None
         self._token_ends_at = 0.0
 
@@ -108,8 +108,12 @@ class Gateway:
         return ProgressAnswer(outcomes.get(response.status_code, "accepted"), reply)
 
     def send_telemetry(self, batch: Batch) -> BatchReply:
-        """Deliver a batch; what is not acknowledged is still ours to keep."""
-        return self._parse(BatchReply, self._call("POST", "/telemetry", batch.to_json())[1])
+        """Deliver a batch; what is not acknowledged is still ours to keep.
+
+        A server that has been restored from a backup acknowledges less than it did before.
+        """
+        _, content = self._call("POST", "/telemetry", batch.to_json(), also=(409,))
+        return self._parse(BatchReply, content)
 
     def send_sample(self, meta: SampleMeta, image: bytes) -> None:
         """Deliver a sampled frame; a repeat is free."""
@@ -204,14 +208,30 @@ class Gateway:
             enrolment = self._identity.enrolment
             if enrolment is None:
                 raise Rejected("this device is not enrolled: run `linewarden-agent enrol`")
-            assertion = self._identity.assertion(enrolment.device_id, f"{self._url}/token")
-            request = TokenRequest(assertion=assertion)
-            _, content = self._send("POST", "/token", request.to_json(), token=None)
-            reply = self._parse(TokenReply, content)
+            reply = self._exchange_assertion(enrolment.device_id)
             self._token = reply.access_token
             self._token_ends_at = time.monotonic() + max(5.0, reply.expires_in_s - _RENEW_BEFORE_S)
             self._on_server_time(reply.server_time)
         return self._token
+
+    def _exchange_assertion(self, device_id: UUID) -> TokenReply:
+        """A box without a battery wakes in 1970: it then signs by the server's clock.
+
+        That clock is good for nothing else; updates stay frozen until this device's own is right.
+        """
+        for is_last in (False, True):
+            assertion = self._identity.assertion(
+                device_id, f"{self._url}/token", clock_offset_s=self._clock_offset_s
+            )
+            body = TokenRequest(assertion=assertion).to_json()
+            try:
+                _, content = self._send("POST", "/token", body, token=None)
+                break
+            except Rejected as error:
+                if is_last or error.server_time is None:
+                    raise
+                self._clock_offset_s = error.server_time.timestamp() - time.time()
+        return self._parse(TokenReply, content)
 
     def _parse(self, message: type[_M], content: bytes) -> _M:
         try:
@@ -251,17 +271,25 @@ def _read(response: requests.Response) -> bytes:
     return bytes(content)
 
 
+class _ProblemDocument(Message):
+    """RFC 9457, with the one extension that the agent acts on."""
+
+    title: str = ""
+    detail: str = ""
+    server_time: datetime | None = None
+
+
 def _problem(response: requests.Response, content: bytes) -> Rejected | Unavailable:
-    """RFC 9457 problem document to error; any other body is quoted by its status only."""
+    """The error that an answer stands for; a foreign body is quoted by its status only."""
     try:
-        document = json.loads(content)
-        detail = str(document.get("detail") or document.get("title") or "")[:500]
-    except (ValueError, AttributeError):
-        detail = ""
+        document = _ProblemDocument.model_validate_json(content)
+    except ValidationError:
+        document = _ProblemDocument()
+    detail = (document.detail or document.title)[:500]
     sentence = f"the server answered {response.status_code}: {detail or response.reason}"
     if response.status_code in _LATER:
         return Unavailable(sentence, delay_s=_retry_after(response.headers.get("Retry-After")))
-    return Rejected(sentence, status=response.status_code)
+    return Rejected(sentence, status=response.status_code, server_time=document.server_time)
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -33,6 +33,12 @@ class Identity:
         self._key_path = folder / "key.pem"
         self._reply_path = folder / "enrolment.json"
         self._key = self._load_key() if self._key_path.exists() else self._make_key()
+        self._enrolment = self._load_enrolment()
+
+    @property
+    def enrolment(self) -> EnrolmentReply | None:
+        """What the server answered at enrolment; None before it."""
+        return self._enrolment
 
     @property
     def public_key(self) -> str:
@@ -40,25 +46,14 @@ class Identity:
         key = self._key.public_key()
         return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
-    @property
-    def enrolment(self) -> EnrolmentReply | None:
-        """What the server answered at enrolment; None before it."""
-        try:
-            return EnrolmentReply.model_validate_json(self._reply_path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise ConfigError(
-                f"{self._reply_path} is damaged; remove it and enrol again"
-            ) from error
-
     def remember(self, reply: EnrolmentReply) -> None:
         """Keep the device's name and its root of trust, durably."""
         write_atomically(self._reply_path, reply.to_json(), mode=0o600)
+        self._enrolment = reply
 
-    def assertion(self, device_id: uuid.UUID, audience: str) -> str:
-        """A client assertion (RFC 7523) for one use."""
-        now = int(time.time())
+    def assertion(self, device_id: uuid.UUID, audience: str, *, clock_offset_s: float = 0) -> str:
+        """A client assertion (RFC 7523) for one use, by a clock that is off by so much."""
+        now = int(time.time() + clock_offset_s)
         claims = {
             "iss": str(device_id),
             "sub": str(device_id),
@@ -85,3 +80,13 @@ class Identity:
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigError(f"{self._key_path} holds no Ed25519 key")
         return key
+
+    def _load_enrolment(self) -> EnrolmentReply | None:
+        try:
+            return EnrolmentReply.model_validate_json(self._reply_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise ConfigError(
+                f"{self._reply_path} is damaged; remove it and enrol again"
+            ) from error

@@ -223,7 +223,8 @@ class Loop:
         hand = self._journal.hand
         if hand and is_superseded(hand, goal):
             self._journal.supersede(hand.key)
-        self._retry_at = 0.0
+        if known is None or goal.generation > known.generation:
+            self._retry_at = 0.0
 
     def _breathe(self) -> None:
         """Between two pieces of a download: still ask, and stop when nobody wants it any more."""

@@ -121,6 +121,22 @@ class Outbox:
             )
             self._size_bytes = self._measure(connection)
 
+    def fill_hole(self, batch: Batch, acked_seq: int) -> None:
+        """Put a gap before ``batch`` for records that were delivered, and forgotten since."""
+        gap = Gap(first_seq=acked_seq + 1, last_seq=batch.first_seq - 1, reason="corrupt")
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO record SELECT id, ?, ?, ?, ? FROM boot WHERE uuid=?",
+                (
+                    gap.last_seq,
+                    datetime.now(timezone.utc).isoformat(),
+                    _PRIORITIES["gap"],
+                    gap.to_json().decode(),
+                    str(batch.boot_id),
+                ),
+            )
+            self._size_bytes = self._measure(connection)
+
     def count(self) -> int:
         """How many records wait."""
         row = self._database.row("SELECT COUNT(*) AS waiting FROM record")

@@ -159,7 +159,8 @@ class Simulator:
                 options={"require": ["exp", "iat", "jti", "sub"]},
             )
         except jwt.PyJWTError as error:
-            return _problem(401, f"the assertion is not acceptable: {error}")
+            now = datetime.now(timezone.utc).isoformat()
+            return _problem(401, f"the assertion is not acceptable: {error}", server_time=now)
         if claims["jti"] in self.seen_jti or claims["exp"] - claims["iat"] > 60:
             return _problem(401, "the assertion was replayed, or lives too long")
         self.seen_jti.add(claims["jti"])
@@ -202,6 +203,8 @@ class Simulator:
         if any(self.refuses(record) for record in batch.records):
             return _problem(422, "one of these records is poison")
         acked = self.cursors.get(batch.boot_id, 0)
+        if batch.first_seq > acked + 1:
+            return _problem(409, "records before these are missing", acked_seq=acked)
         for record in batch.records:
             if record.seq > acked:
                 self.records.append((batch.boot_id, record))
@@ -292,6 +295,7 @@ def _message(message: Any, status: int = 200) -> Answer:
     return Answer(status, message.to_json())
 
 
-def _problem(status: int, detail: str) -> Answer:
-    body = json.dumps({"type": "about:blank", "status": status, "detail": detail}).encode()
+def _problem(status: int, detail: str, **more: object) -> Answer:
+    document = {"type": "about:blank", "status": status, "detail": detail} | more
+    body = json.dumps(document).encode()
     return Answer(status, body, {"Content-Type": "application/problem+json"})

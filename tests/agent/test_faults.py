@@ -98,6 +98,27 @@ def test_a_poison_record_becomes_a_gap_and_the_rest_flows(
     assert server.records[1][1].body == Gap(first_seq=2, last_seq=2, reason="corrupt")
 
 
+def test_a_server_restored_from_a_backup_gets_a_gap_for_what_it_forgot(
+    device: Device, server: Simulator
+) -> None:
+    device.start()
+    device.wait(lambda: len(server.records) >= 3, "records")
+    with server.lock:
+        ((boot, _),) = {(boot, 0) for boot, _ in server.records}
+        server.records, server.cursors = server.records[:1], {boot: 1}
+    device.wait(lambda: len(server.records) >= 3, "records after the restore")
+    gap = server.records[1][1].body
+    assert isinstance(gap, Gap)
+    assert gap.first_seq == 2
+    assert server.records[2][1].seq == gap.last_seq + 1
+
+
+def test_a_device_without_a_token_says_where_to_put_one(device: Device, server: Simulator) -> None:
+    result = device.once(enrolment_token=None)
+    assert result.returncode == 2
+    assert "enrolment_token_file" in result.stderr
+
+
 def test_a_corrupt_journal_is_set_aside_and_inference_goes_on(
     device: Device, server: Simulator, repository: SignedRepository
 ) -> None:
