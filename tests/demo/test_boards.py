@@ -110,6 +110,6 @@ def test_a_folder_of_markings_holds_one_crop_a_board(tmp_path: Path) -> None:
     assert {cv2.imread(str(tmp_path / row["image"])).shape for row in rows} == {shape}
 
 
-def test_the_marking_region_fills_the_recogniser_without_stretching() -> None:
+def test_the_marking_region_fits_the_recogniser_at_its_full_height() -> None:
     height, width, _ = crop_marking(render_board(0).image).shape
-    assert (width * 3, height * 3) == (192, 48)
+    assert width * 48 / height <= 192
