@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from celery import current_app
 from django.core.cache import cache
 from kombu.exceptions import OperationalError
+
+from server.config.celery import app
 
 RESEND_AFTER_S = 300
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def send_once(task: str, *arguments: int, profile: str) -> bool:
     if not cache.add(key, 1, RESEND_AFTER_S):
         return False
     try:
-        current_app.send_task(task, args=arguments, queue=queue_of(profile), retry=False)
+        app.send_task(task, args=arguments, queue=queue_of(profile), retry=False)
     except (OperationalError, OSError) as error:
         # The row waits; the next sweep tries again.
         logger.warning("%s%r could not be sent: %s", task, arguments, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import socket
@@ -102,8 +103,8 @@ def _prepare(build: Build, folder: Path) -> Path:
 
 def _limits() -> ChildLimits:
     # A process has as much processor time as all cores give within the hard limit.
-    cores = os.cpu_count() or 1
-    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=int(settings.ENV.build_timeout_s * cores))
+    cpu_s = math.ceil(settings.ENV.build_timeout_s * (os.cpu_count() or 1)) + 1
+    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=cpu_s)
 
 
 def _describe(done: Completed) -> str:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from server.fleet.models import Device, HardwareProfile
+from server.registry.models import ModelVersion
+from tests.server import catalogue
+from tests.server.box import Box
+
+
+@pytest.fixture(autouse=True)
+def own_files(tmp_path: Path, settings: Settings) -> None:
+    """Keys and blobs of this test alone."""
+    settings.DATA = tmp_path / "data"
+    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
+    settings.STORAGES = {**settings.STORAGES, "default": default}
+
+
+@pytest.fixture
+def device(box: Box) -> Device:
+    """One precision only: these tests are about what surrounds the search for the best."""
+    HardwareProfile.objects.update(precisions=["fp32"])
+    return Device.objects.select_related("profile").get(pk=box.device_id)
+
+
+@pytest.fixture
+def profile(device: Device) -> HardwareProfile:
+    return device.profile
+
+
+@pytest.fixture
+def version(device: Device) -> ModelVersion:
+    return catalogue.model_version(catalogue.vision_model())
