@@ -19,7 +19,7 @@ from device_agent.gateway import Gateway
 from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.keeper import Keeper
-from device_agent.log import logger
+from device_agent.log import Edge, logger
 from device_agent.loop import Loop, StepHook
 from device_agent.notify import Systemd
 from device_agent.outbox import Outbox
@@ -77,6 +77,7 @@ class Agent:
         self._keeper = Keeper(
             config, self._supervisor, self._summaries, self._outbox, on_status=self._tell_status
         )
+        self._sampling = Edge("keeping samples")
         self._systemd = Systemd()
 
     def run(self) -> None:
@@ -140,7 +141,15 @@ class Agent:
         if isinstance(event, (FrameDone, FrameLost)):
             self._summaries.add(release_sha256, event)
         if isinstance(event, FrameDone):
+            self._keep_sample(release_sha256, event)
+
+    def _keep_sample(self, release_sha256: str, event: FrameDone) -> None:
+        try:
             self._samples.keep(release_sha256, event)
+        except OSError as error:  # a full disk costs the picture, never the reading of verdicts
+            self._sampling.broke(error)
+        else:
+            self._sampling.works()
 
     def _notice(self, name: str, detail: str, release_sha256: str | None) -> None:
         logger.warning("%s: %s", name, detail)

@@ -70,6 +70,7 @@ class Loop:
         self._step_backoff = self._new_backoff()
         self._server = Edge("the server")
         self._steps = Edge("the deployment in hand")
+        self._disk = Edge("the journal")
         self._downloader = Downloader(
             gateway,
             store.partial,
@@ -112,6 +113,15 @@ class Loop:
     def turn(self) -> float:
         """Ask when it is time, do one step, and say after how many seconds to turn again."""
         self.breathed_at = time.monotonic()
+        try:
+            wait_s = self._turn()
+        except (OSError, sqlite3.Error) as error:  # the journal takes nothing; inference goes on
+            self._disk.broke(error)
+            return self._step_backoff.next_s()
+        self._disk.works()
+        return wait_s
+
+    def _turn(self) -> float:
         self._poll_when_due()
         ahead = self._steps_ahead()
         now = time.monotonic()

@@ -119,6 +119,24 @@ def test_a_device_without_a_token_says_where_to_put_one(device: Device, server: 
     assert "enrolment_token_file" in result.stderr
 
 
+def test_a_journal_that_takes_nothing_stops_updates_and_not_inference(
+    device: Device, server: Simulator, repository: SignedRepository
+) -> None:
+    release = repository.add_release("r1", profile=PROFILE, counter=1)
+    server.assign(release)
+    assert device.once().returncode == 0
+    device.start()
+    device.wait(device.children, "inference")
+    blocker = sqlite3.connect(device.state / "journal.sqlite", isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    running = device.children()
+    server.assign(repository.add_release("r2", profile=PROFILE, counter=2))
+    device.wait(lambda: "the journal: lost" in device.log, "noticed")
+    assert device.children() == running
+    blocker.close()
+    device.wait(lambda: device.current != release.sha256, "updated after all")
+
+
 def test_a_corrupt_journal_is_set_aside_and_inference_goes_on(
     device: Device, server: Simulator, repository: SignedRepository
 ) -> None:
