@@ -172,4 +172,5 @@ def _with_jitter(poll_s: float) -> float:
 
 
 def _answer(reply: Message) -> HttpResponse:
-    return HttpResponse(reply.to_json(), content_type="application/json")
+    headers = {"Cache-Control": "no-store"}
+    return HttpResponse(reply.to_json(), content_type="application/json", headers=headers)

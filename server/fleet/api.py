@@ -173,4 +173,5 @@ class EnrolmentTokensView(RoledView):
             lifetime_s=body.lifetime_s,
             actor=actor_of(request),
         )
-        return Response(IssuedTokenSerializer(issued).data, 201)
+        headers = {"Cache-Control": "no-store"}
+        return Response(IssuedTokenSerializer(issued).data, 201, headers=headers)

@@ -7,13 +7,14 @@ else.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from inference_core.contract.device import Report
 from server.fleet.models import Device, Presence
@@ -23,7 +24,7 @@ FLUSH_S = 5.0
 _CHUNK = 10_000
 _lock = threading.Lock()
 _seen: dict[str, datetime] = {}
-_flusher: threading.Thread | None = None
+_flusher: _Flusher | None = None
 logger = logging.getLogger(__name__)
 
 
@@ -85,6 +86,32 @@ def _write_all(taken: dict[str, datetime]) -> None:
         ).update(last_seen_at=at)
 
 
+class _Flusher(threading.Thread):
+    """Flushes until it is stopped, and once more then."""
+
+    def __init__(self) -> None:
+        super().__init__(name="presence", daemon=True)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(FLUSH_S):
+            self._flush()
+        self._flush()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join(timeout=FLUSH_S)
+
+    def _flush(self) -> None:
+        close_old_connections()
+        try:
+            flush()
+        except DatabaseError:
+            logger.warning("presence could not be written; trying again", exc_info=True)
+        finally:
+            connection.close()
+
+
 def _start_flusher() -> None:
     """Once a process, and after any fork: the thread belongs to the process that polls reach."""
     global _flusher  # noqa: PLW0603 - one thread a process
@@ -94,17 +121,14 @@ def _start_flusher() -> None:
         return
     with _lock:
         if _flusher is None or not _flusher.is_alive():
-            _flusher = threading.Thread(target=_flush_forever, name="presence", daemon=True)
+            _flusher = _Flusher()
             _flusher.start()
+            atexit.register(_flusher.stop)
 
 
-def _flush_forever() -> None:
-    pause = threading.Event()
-    while not pause.wait(FLUSH_S):
-        close_old_connections()
-        try:
-            flush()
-        except DatabaseError:
-            logger.warning("presence could not be written; trying again", exc_info=True)
-        finally:
-            close_old_connections()
+def stop_flusher() -> None:
+    """Write what is noted and end the thread, where there is one."""
+    global _flusher  # noqa: PLW0603 - the next poll starts another
+    if _flusher is not None:
+        _flusher.stop()
+        _flusher = None

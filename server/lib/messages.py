@@ -18,7 +18,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def read_json(model: type[M], body: bytes | str) -> M:
     """Parse JSON text; raises Invalid, also for text that is nested too deeply to be read."""
     try:
-        return model.model_validate_json(body)
+        return _storable(model.model_validate_json(body))
     except ValidationError as error:
         raise invalid(error, model) from None
 
@@ -26,7 +26,7 @@ def read_json(model: type[M], body: bytes | str) -> M:
 def read_data(model: type[M], data: Any) -> M:
     """Parse JSON that is decoded already, with JSON's rules for what a type may be."""
     try:
-        return model.model_validate(data)
+        return _storable(model.model_validate(data))
     except ValidationError as error:
         raise invalid(error, model) from None
 
@@ -43,6 +43,12 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
         f"This is no {model.__name__}: {first or errors[0]['detail']}.",
         errors=errors,
     )
+
+
+def _storable(message: M) -> M:
+    if isinstance(message, Message) and holds_nul(message):
+        raise Invalid("A text holds the character U+0000, which cannot be stored.")
+    return message
 
 
 def holds_nul(message: Message) -> bool:

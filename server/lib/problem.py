@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFilesSent
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -25,6 +25,7 @@ from rest_framework.views import exception_handler, set_rollback
 from server.lib.errors import (
     DomainError,
     Forbidden,
+    Invalid,
     MethodNotAllowed,
     NotFound,
     TooLarge,
@@ -97,6 +98,9 @@ _IN_OUR_WORDS: tuple[tuple[type[Exception], Callable[[Exception], DomainError]],
     (Http404, lambda error: NotFound(str(error) or "There is no such thing.")),
     (PermissionDenied, lambda error: Forbidden(str(error) or "You may not do this.")),
     (UnreadablePostError, lambda _: Unavailable("The body arrived cut short; send it again.")),
+    # What no check foresaw: text with a NUL in an address, a number of a hundred digits.
+    (DataError, lambda _: Invalid("A value is longer or larger than can be stored.")),
+    (OverflowError, lambda _: Invalid("A value is longer or larger than can be stored.")),
     # A database that restarts, or a lock that did not come in time.
     (OperationalError, lambda _: Unavailable("The database is not available; try again shortly.")),
 )
@@ -109,8 +113,8 @@ def as_domain_error(error: Exception) -> DomainError | None:
     for kind, translate in _IN_OUR_WORDS:
         if isinstance(error, kind):
             known = translate(error)
-            if isinstance(known, Unavailable):
-                logger.warning("answered 503: %s", error)
+            if not isinstance(error, (Http404, PermissionDenied)):
+                logger.warning("answered %d to %s: %s", known.status, type(error).__name__, error)
             return known
     return None
 

@@ -13,7 +13,6 @@ from inference_core.contract.telemetry import MAX_SAMPLE_BYTES, SampleMeta
 from server.fleet.models import Device
 from server.lib import blobs, clock
 from server.lib.errors import Invalid, TooLarge
-from server.lib.messages import holds_nul
 from server.review.models import Sample
 from server.review.pictures import jpeg_size
 
@@ -50,8 +49,6 @@ def store_sample(*, device: Device, meta: SampleMeta, image: UploadedFile) -> bo
 def _check(meta: SampleMeta, image: UploadedFile) -> None:
     if (image.size or 0) > MAX_SAMPLE_BYTES:
         raise TooLarge(f"A sample has at most {MAX_SAMPLE_BYTES} bytes.")
-    if holds_nul(meta):
-        raise Invalid("The field meta holds a NUL character.")
     if len(meta.result.camera) > 100:
         raise Invalid("The name of the camera is longer than 100 characters.")
     digest = hashlib.sha256()

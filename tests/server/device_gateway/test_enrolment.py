@@ -162,6 +162,12 @@ def test_hostile_bodies_get_a_clear_answer(body: bytes, content_type: str, statu
     assert answer["Content-Type"] == "application/problem+json"
 
 
+def test_facts_with_a_nul_are_refused_and_no_crash(token: str) -> None:
+    answer = Box().request_enrolment(token, facts=FACTS | {"board": "a\0b"})
+    assert answer.status_code == 422
+    assert not Device.objects.exists()
+
+
 def test_a_wrong_verb_is_told_the_right_one() -> None:
     answer = Box().get("enrol")
     assert (answer.status_code, answer["Allow"]) == (405, "POST")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from datetime import timedelta
 
@@ -156,3 +158,29 @@ def test_what_cannot_be_flushed_is_kept(box: Box, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(OperationalError):
             presence.flush()
     assert presence.flush() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_a_server_the_first_idle_poll_starts_the_writing(
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "FLUSH_S", 0.05)
+    settings.PRESENCE_FLUSHES_ITSELF = True
+    etag = box.poll()["ETag"]
+    past = clock.now() - timedelta(hours=1)
+    Presence.objects.update(last_seen_at=past)
+    try:
+        box.poll(etag=etag)
+        deadline = time.monotonic() + 20
+        while Presence.objects.get().last_seen_at == past and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert Presence.objects.get().last_seen_at > past
+    finally:
+        presence.stop_flusher()
+    assert "presence" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("generation", [2**63, -(2**63) - 1, 10**200])
+def test_a_generation_beyond_all_numbers_is_refused(box: Box, generation: int) -> None:
+    report = box.report().replace('"generation":0', f'"generation":{generation}')
+    assert box.poll(report).status_code == 422

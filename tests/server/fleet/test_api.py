@@ -317,3 +317,19 @@ def test_the_profiles_are_those_that_builds_exist_for(somebody: Somebody) -> Non
     found = somebody(Role.VIEWER).get("/api/v1/hardware-profiles").json()["results"]
     assert [row["name"] for row in found] == ["x86-onnxruntime", "x86-opencv-dnn", "x86-openvino"]
     assert found[0]["precisions"] == ["fp32", "int8"]
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "x" * 300, "..", "%F0%9F%92%A9"])
+def test_a_strange_name_is_not_found_and_no_crash(somebody: Somebody, name: str) -> None:
+    answer = somebody(Role.ADMIN).get(f"/api/v1/groups/{name}")
+    assert answer.status_code in {404, 422}
+
+
+def test_an_id_beyond_all_numbers_is_not_found(somebody: Somebody) -> None:
+    answer = somebody(Role.ADMIN).get(f"/api/v1/samples/{10**30}/image")
+    assert answer.status_code in {404, 422}
+
+
+def test_a_nul_in_a_title_is_refused(somebody: Somebody) -> None:
+    body = {"name": "works", "title": "a\0b"}
+    assert somebody(Role.ADMIN).post("/api/v1/sites", body).status_code == 422

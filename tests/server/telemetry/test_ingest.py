@@ -97,6 +97,7 @@ def test_summaries_of_one_hour_are_merged_exactly(device: Device) -> None:
         summary(2, frames=1, latency_ms={"total": {"scale": 7, "buckets": {"1": 1}}}),
         summary(2, frames=1, latency_ms={"total": {"buckets": {"1": 10**30}}}),
         summary(2, frames=1, lost={str(cause): 1 for cause in range(300)}),
+        record(2, {"kind": "prophecy", "number": 10**4000}),
         {"seq": 2},
         {"seq": 2, "captured_at": None, "body": [[[]]]},
         record(2, {"kind": "gap", "first_seq": 2, "last_seq": 7, "reason": "disk_full"}),
