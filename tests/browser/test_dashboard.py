@@ -60,6 +60,9 @@ def test_every_page_fits_a_telephone(page: Page, world: World, problems: list[st
     for name, address in all_pages(world).items():
         page.goto(address)
         assert overflow_px(page) <= 0, name
+        bar = page.locator(".side").bounding_box()
+        assert bar is not None
+        assert bar["height"] < 80, name
         take_picture(page, f"390 {name}")
     assert problems == []
 

@@ -165,7 +165,7 @@ def test_empty_pages_teach(db: None, client: Client) -> None:
     from server.accounts.models import User
 
     client.force_login(User.objects.create_superuser("root"))
-    assert "linewarden-agent enrol" in text_of(client, reverse("devices"))
+    assert "enrol --token-file" in text_of(client, reverse("devices"))
     for page in ("overview", "models", "builds", "releases", "rollouts"):
         assert client.get(reverse(page)).status_code == 200, page
 
