@@ -32,7 +32,8 @@ def ensure_repository() -> None:
         keys.make_key(role)
     try:
         with transaction.atomic():
-            _store_first()
+            if newest("root") is None:
+                _store_first()
     except IntegrityError:
         # Another process was first, with the same keys.
         if newest("root") is None:

@@ -37,7 +37,8 @@ def queue_build(*, version: ModelVersion, profile: HardwareProfile, actor: str) 
         return running
     with transaction.atomic():
         build, is_new = Build.objects.get_or_create(
-            key=_key(version, profile, builds.count()),
+            # Counting ended ones only: of two calls at once, both come to the same key.
+            key=_key(version, profile, builds.filter(state__in=BUILD.terminal).count()),
             defaults={"version": version, "profile": profile, "created_at": clock.now()},
         )
         if is_new:

@@ -69,7 +69,7 @@ def test_from_pictures_to_a_release_over_the_api(releaser: APIClient) -> None:
     assert viewer.get(f"{API}/models/{MODEL}").json()["versions"] == ["1.0.0"]
     assert viewer.get(f"{API}/models/{MODEL}/versions/1.0.0").json()["builds"] == []
     assert viewer.get(f"{API}/releases/r1").json()["versions"] == {MODEL: "1.0.0"}
-    for path in ("datasets", "models", f"models/{MODEL}/versions", "releases"):
+    for path in ("datasets?purpose=golden", "models", f"models/{MODEL}/versions", "releases"):
         assert len(viewer.get(f"{API}/{path}").json()["results"]) == 1
 
 
