@@ -22,7 +22,7 @@ from server.builds.states import BuildState
 from server.datasets.selectors import materialise
 from server.lib import blobs
 from server.lib.children import ChildLimits, Completed, Ending, run_core
-from server.lib.errors import Conflict
+from server.lib.errors import Conflict, TooLarge
 
 MEMORY_BYTES = 16 * 1024**3
 """Address space, not memory: runtimes reserve far more than they touch."""
@@ -38,12 +38,22 @@ def run_build(build_id: int) -> None:
         return
     logger.info("build %s: attempt %s at %s", build.pk, build.attempts, build)
     try:
-        _attempt(build, owner)
+        _try(build, owner)
     except Conflict as lost:
         logger.warning("build %s: %s", build.pk, lost.detail)
         return
     if build.state == BuildState.SUCCEEDED:
         artifacts.sign_artifact(artifact_id=build.artifact.pk)
+
+
+def _try(build: Build, owner: str) -> None:
+    try:
+        _attempt(build, owner)
+    except OSError as error:
+        # A full disk, or storage that is away: another attempt, perhaps elsewhere, may do.
+        logger.exception("build %s: the attempt failed", build.pk)
+        why = f"The worker could not read or write its files: {error}."
+        give_up(build=build, owner=owner, why=why, is_final=False)
 
 
 def _attempt(build: Build, owner: str) -> None:
@@ -71,8 +81,8 @@ def _record(build: Build, owner: str, monitor: Monitor, output: Path) -> None:
         raise ValueError("only a build with an outcome can be recorded")
     try:
         record_outcome(build=build, owner=owner, outcome=monitor.outcome, folder=output)
-    except OutcomeError as error:
-        why = f"The result of the build is not used: {error}."
+    except (OutcomeError, TooLarge) as error:
+        why = f"The result of the build is not used: {error}"
         give_up(build=build, owner=owner, why=why, is_final=True)
 
 

@@ -25,9 +25,10 @@ class UploadView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Judge the length before anything reads the form; DRF's own checks come after it."""
-        announced = request.META.get("CONTENT_LENGTH") or "0"
+        announced = request.META.get("CONTENT_LENGTH") or ""
         limit = self.max_file_bytes
-        if request.method == "POST" and int(announced) > limit + FORM_BYTES:
+        # Django reads nothing where the length is no number.
+        if announced.isdecimal() and int(announced) > limit + FORM_BYTES:
             raise TooLarge(
                 f"The request has {announced} bytes; files of at most {limit} bytes are taken.",
                 max_bytes=limit,

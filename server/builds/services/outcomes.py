@@ -41,7 +41,7 @@ def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: P
     certificate, manifest = _check(build, outcome)
     artifact = blobs.put(_chunks(_locate(outcome, folder)), max_bytes=MAX_ARTIFACT_BYTES)
     if artifact.sha256 != certificate.artifact_sha256:
-        raise OutcomeError("the artifact is not the one that was certified")
+        raise OutcomeError("the artifact is not the one that was certified.")
     body = certificate.to_json()
     with transaction.atomic():
         ended = _end(build, owner, outcome)
@@ -117,7 +117,7 @@ def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, Mode
     """The certificate must be of this very request: the child has run foreign code's weights."""
     certificate, manifest = outcome.certificate, outcome.manifest
     if certificate is None or manifest is None:
-        raise OutcomeError("the child says succeeded, but delivers no certificate or no manifest")
+        raise OutcomeError("the child says succeeded, but delivers no certificate or no manifest.")
     version = build.version
     asked = {
         "source_sha256": version.sha256,
@@ -130,14 +130,14 @@ def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, Mode
     }
     for name, value in asked.items():
         if getattr(certificate, name) != value:
-            raise OutcomeError(f"the certificate is for another build: its {name} differs")
+            raise OutcomeError(f"the certificate is for another build: its {name} differs.")
     return certificate, manifest
 
 
 def _locate(outcome: BuildOutcome, folder: Path) -> Path:
     path = Path(outcome.artifact_path or "").resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise OutcomeError("the artifact does not lie where it was asked for")
+        raise OutcomeError("the artifact does not lie where it was asked for.")
     return path
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from inference_core.contract.build import ParityCertificate
@@ -19,6 +20,7 @@ from server.builds.models import Artifact, Build, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
 from server.lib import blobs
+from server.lib.models import StateEvent
 from server.registry.models import ModelVersion, Release
 from server.registry.services import create_release, upload_version
 from tests.server.catalogue import ACTOR, MAX_BYTES, MODEL, manifest_json, onnx_bytes, pipeline
@@ -130,6 +132,19 @@ def test_a_build_that_hangs_is_ended_for_good(
 
     assert build.state == BuildState.FAILED
     assert "0.3 s" in build.reason
+
+
+def test_storage_that_is_away_is_told_of_and_tried_again(
+    version: ModelVersion, profile: HardwareProfile
+) -> None:
+    default_storage.delete(f"sha256/{version.sha256[:2]}/{version.sha256}")
+
+    build = run(version, profile)
+
+    assert (build.state, build.attempts) == (BuildState.QUEUED, 1)
+    event = StateEvent.objects.filter(subject="build", subject_id=str(build.pk)).last()
+    assert event is not None
+    assert version.sha256 in event.reason
 
 
 def test_what_loses_the_metric_is_refused_and_says_why(
