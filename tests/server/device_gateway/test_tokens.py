@@ -122,6 +122,15 @@ def test_an_expired_token_is_refused(box: Box) -> None:
     assert box.poll().status_code == 401
 
 
+def test_a_token_ends_also_while_it_is_remembered(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert box.poll().status_code == 200
+    later = clock.now() + timedelta(minutes=15, seconds=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert box.poll().status_code == 401
+
+
 def test_used_assertions_are_forgotten_once_they_have_expired(box: Box) -> None:
     box.request_token()
     count = UsedAssertion.objects.count()
