@@ -97,4 +97,6 @@ def load() -> Environment:
     """Settings of this process; makes the data folder, readable by its owner alone."""
     environment = Environment()
     environment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # WhiteNoise looks here for collected files and complains where there is no folder.
+    (environment.data / "static").mkdir(exist_ok=True)
     return environment

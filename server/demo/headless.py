@@ -18,6 +18,7 @@ from server.demo.run import STORY_ERRORS, Interrupted, interruptible
 from server.demo.stack import Stack, start_stack
 
 MIN_FRAMES = 30
+NO_FIGURES: dict[str, Any] = {"frames": 0, "passed": 0, "failed": 0, "latency_ms": {}}
 
 
 def demo(data: Path | None, port: int | None) -> int:
@@ -85,17 +86,20 @@ def judge(stack: Stack) -> dict[str, Any]:
 
 
 def _device(stack: Stack, row: dict[str, Any]) -> dict[str, Any]:
-    detail = stack.client.get(f"devices/{row['id']}")
-    figures = stack.client.get(f"devices/{row['id']}/figures")
-    latency = figures["latency_ms"].get("total", {"p50": None, "p95": None})
+    """One device: what it should run, what it says it runs, and its figures under that."""
+    release = stack.client.get(f"devices/{row['id']}/goal")["release"]
+    expected = release and release["sha256"]
+    releases = stack.client.get(f"devices/{row['id']}/figures")["releases"]
+    figures = next((f for f in releases if f["release_sha256"] == expected), NO_FIGURES)
+    latency = figures["latency_ms"].get("total", {})
     return {
         "serial": row["serial"],
         "profile": row["profile"],
-        "expected_digest": detail["expected_sha256"],
-        "running_digest": detail["running_sha256"],
+        "expected_digest": expected,
+        "running_digest": row["running_sha256"],
         "frames": figures["frames"],
         "verdicts": {"pass": figures["passed"], "fail": figures["failed"]},
-        "latency_ms": {"p50": latency["p50"], "p95": latency["p95"]},
+        "latency_ms": {"p50": latency.get("p50_ms"), "p95": latency.get("p95_ms")},
     }
 
 

@@ -22,7 +22,17 @@ LICENCE_NOTE = (
 DEFECTS, MARKING = "board-defects", "chip-marking"
 GOOD, BAD = "board-inspection-1", "board-inspection-2"
 GOOD_ROLLOUT, BAD_ROLLOUT = "First inspection release", "Contrast normalisation"
+PURPOSES = ("golden", "calibration")
+ENDED_BUILDS = ("succeeded", "refused", "failed")
 BUILD_TIMEOUT_S, ROLLOUT_TIMEOUT_S = 600.0, 300.0
+
+# Short enough to watch; a factory would soak for hours.
+POLICY = {
+    "min_soak_s": 5,
+    "min_frames": 10,
+    "max_p95_ms": 400,
+    "probation": {"min_frames": 15, "max_duration_s": 90},
+}
 
 Writer = Callable[[board_sets.BoardSet, Path], int]
 
@@ -57,9 +67,6 @@ def upload_datasets(stack: Stack) -> None:
         stack.console.say(f"model {model}: golden and calibration sets uploaded")
 
 
-PURPOSES = ("golden", "calibration")
-
-
 def _upload_dataset(stack: Stack, name: str, boards: board_sets.BoardSet, write: Writer) -> None:
     if stack.client.find(f"datasets/{name}/1") is not None:
         return
@@ -88,32 +95,31 @@ def upload_version(stack: Stack, model: str, version: str, folder: str) -> None:
 
 
 def wait_for_builds(stack: Stack) -> None:
-    """Wait until every version has an ended build for every profile; say what came out."""
-    wanted = len(DEVICES)
+    """Wait until every version has an ended build for every profile; say how each one ends."""
+    wanted = len(DEVICES) * sum(len(m["versions"]) for m in stack.client.pages("models"))
+    told: set[int] = set()
 
     def look() -> str | None:
         stack.check()
         builds = stack.client.pages("builds")
-        versions = {(b["model"], b["version"]) for b in builds}
-        ended = [b for b in builds if b["state"] in ("succeeded", "refused", "failed")]
-        missing = _versions(stack) * wanted - len(builds)
-        if not missing and len(ended) == len(builds) == len(versions) * wanted:
-            return None
-        running = [b for b in builds if b["state"] == "leased"]
-        now = ", ".join(
-            f"{b['model']} {b['version']} for {b['profile']}: {b['step']} {b['share']:.0%}"
-            for b in running
-        )
-        return f"builds ended: {len(ended)} of {len(builds) + max(0, missing)}; {now or 'queued'}"
+        ended = [build for build in builds if build["state"] in ENDED_BUILDS]
+        for build in reversed(ended):
+            if build["id"] not in told:
+                told.add(build["id"])
+                stack.console.say(f"{_name(build)}: {build['state']}. {build['reason']}")
+        running = [
+            f"{_name(build)}: {build['step'] or 'starting'} {build['share']:.0%}"
+            for build in builds
+            if build["state"] == "leased"
+        ]
+        progress = f"builds ended: {len(ended)} of {wanted}; {', '.join(running) or 'queued'}"
+        return None if len(ended) == wanted else progress
 
     wait_until(look, console=stack.console, timeout_s=BUILD_TIMEOUT_S)
-    for build in reversed(stack.client.pages("builds")):
-        name = f"{build['model']} {build['version']} for {build['profile']}"
-        stack.console.say(f"build {name}: {build['state']}. {build['reason']}")
 
 
-def _versions(stack: Stack) -> int:
-    return sum(len(model["versions"]) for model in stack.client.pages("models"))
+def _name(build: dict[str, Any]) -> str:
+    return f"build of {build['model']} {build['version']} for {build['profile']}"
 
 
 def release(stack: Stack, name: str, versions: dict[str, str]) -> None:
@@ -167,12 +173,3 @@ def roll_out(stack: Stack, name: str, release_name: str, *, until: str) -> None:
 
 class StoryFailed(Exception):
     """The story went another way than it must."""
-
-
-# Short enough to watch; a factory would soak for hours.
-POLICY = {
-    "min_soak_s": 5,
-    "min_frames": 10,
-    "max_p95_ms": 400,
-    "probation": {"min_frames": 15, "max_duration_s": 90},
-}

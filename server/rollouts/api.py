@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import django_filters
@@ -12,9 +13,11 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from inference_core.contract.device import Goal
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import RoledView
+from server.fleet.selectors import device_for
 from server.lib.errors import NotFound
 from server.lib.messages import read_data
 from server.lib.pagination import pages_by
@@ -22,7 +25,7 @@ from server.registry.models import Release
 from server.rollouts import services
 from server.rollouts.models import Rollout
 from server.rollouts.policy import RolloutPolicy, StagePlan
-from server.rollouts.selectors import group_for, rollout_for, rollouts_for
+from server.rollouts.selectors import goal_of, group_for, rollout_for, rollouts_for
 from server.rollouts.serializers import (
     ReasonRequest,
     RolloutDetailSerializer,
@@ -90,10 +93,21 @@ class RolloutDetail(RoledView):
         return Response(RolloutDetailSerializer(rollout_for(request.user, rollout_id)).data)
 
 
+class DeviceGoal(RoledView):
+    """What a device should run now."""
+
+    @extend_schema(responses=Goal)
+    def get(self, request: Request, device_id: UUID) -> Response:
+        """The goal as the device itself is given it."""
+        goal = goal_of(device_for(request.user, device_id))
+        return Response(goal.model_dump(mode="json"))
+
+
 class RolloutAct(RoledView):
     """What a person decides about a rollout; each decision below names its service."""
 
     write_role = Role.RELEASER
+    decide: Callable[..., Rollout | None]
 
     @extend_schema(request=ReasonRequest, responses=RolloutDetailSerializer)
     def post(self, request: Request, rollout_id: UUID) -> Response:
@@ -104,10 +118,6 @@ class RolloutAct(RoledView):
         reason = body.validated_data["reason"]
         made = self.decide(rollout=rollout, actor=actor_of(request), reason=reason)
         return Response(RolloutDetailSerializer(made or rollout).data)
-
-    def decide(self, *, rollout: Rollout, actor: str, reason: str) -> Rollout | None:
-        """Call the service."""
-        raise NotImplementedError
 
 
 class StartRollout(RolloutAct):

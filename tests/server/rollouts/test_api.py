@@ -168,3 +168,14 @@ def test_a_group_that_crosses_sites_needs_the_role_at_all_of_them(
     assert both.post(URL, wish(boxes)).status_code == 403
     assign_role(user=user, role=Role.RELEASER, site="ulm", actor="test")
     assert both.post(URL, wish(boxes)).status_code == 201
+
+
+def test_a_goal_names_the_release_and_stays_within_the_sites_of_its_reader(
+    boxes: Plant, releaser: APIClient
+) -> None:
+    made = releaser.post(URL, wish(boxes)).json()
+    tick(Rollout.objects.get(pk=made["id"]))
+    deployment = Rollout.objects.get(pk=made["id"]).deployments.select_related("target").get()
+    address = f"/api/v1/devices/{deployment.device_id}/goal"
+    assert releaser.get(address).json()["release"]["sha256"] == deployment.target.sha256
+    assert client_of(Role.VIEWER, "elsewhere").get(address).status_code == 404
