@@ -27,7 +27,8 @@ def jpeg_size(file: IO[bytes]) -> tuple[int, int]:
         if marker not in _FRAMES:
             _read(file, length - 2)
             continue
-        height, width = (int.from_bytes(_read(file, 5)[at : at + 2], "big") for at in (1, 3))
+        header = _read(file, 5)  # precision, height, width
+        height, width = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
         return _checked(width, height)
 
 

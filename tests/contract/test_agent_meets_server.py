@@ -1,0 +1,121 @@
+"""The agent's own gateway against the real server over HTTP: both sides keep the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from device_agent.config import Config
+from device_agent.errors import Rejected
+from device_agent.gateway import Gateway
+from device_agent.identity import Identity
+from inference_core.contract.device import DeviceFacts, EnrolmentRequest, Report
+from inference_core.contract.results import FrameResult
+from inference_core.contract.telemetry import Batch, Event, Record, SampleMeta
+from server.fleet.enrolment import issue_enrolment_token
+from server.fleet.models import Device, Presence
+from server.fleet.services import create_line, create_site, revoke_device, seed_profiles
+from server.review.models import Sample
+from server.telemetry.models import TelemetryRecord
+from server.trust.services import ensure_repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FACTS = DeviceFacts(
+    architecture="x86_64",
+    system="Linux",
+    cpu_count=4,
+    memory_bytes=8 << 30,
+    runtimes={"onnxruntime": "1.32.0"},
+)
+JPEG = b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x30\x00\x40\x03" + b"\0" * 16 + b"\xff\xd9"
+
+
+@pytest.fixture
+def enrolment_token(live_server: LiveServer, settings: Settings) -> str:
+    """A token of a server that is prepared, and knows its own address."""
+    settings.PRESENCE_FLUSHES_ITSELF = False
+    settings.ENV = settings.ENV.model_copy(update={"public_url": live_server.url})
+    seed_profiles()
+    ensure_repository()
+    site = create_site(name="works", title="Works", actor="test")
+    line = create_line(site=site, name="front", title="Front", actor="test")
+    return issue_enrolment_token(line=line, is_preauthorised=True, actor="test").token
+
+
+@pytest.fixture
+def gateway(live_server: LiveServer, enrolment_token: str, tmp_path: Path) -> Gateway:
+    """The gateway of an agent that has just been enrolled."""
+    identity = Identity(tmp_path / "identity")
+    config = Config(server_url=live_server.url, data_dir=tmp_path, serial="box-1")
+    gateway = Gateway(config, identity)
+    request = EnrolmentRequest(
+        token=enrolment_token, serial="box-1", public_key=identity.public_key, facts=FACTS
+    )
+    identity.remember(gateway.enrol(request))
+    return gateway
+
+
+def test_a_poll_gets_the_goal_and_the_next_one_nothing_new(gateway: Gateway) -> None:
+    report = Report(boot_id=uuid.uuid4(), agent_version="0.1.0")
+    first = gateway.goal(report, None)
+    again = gateway.goal(report, first.etag)
+    assert first.goal is not None
+    assert first.goal.generation == 0
+    assert again.goal is None
+    assert again.poll_s is not None
+    assert again.poll_s > 0
+    assert Presence.objects.get().agent_version == "0.1.0"
+
+
+def test_telemetry_is_acknowledged(gateway: Gateway) -> None:
+    now = datetime.now(timezone.utc)
+    records = tuple(Record(seq=seq, captured_at=now, body=Event(name="started")) for seq in (1, 2))
+    assert gateway.send_telemetry(Batch(boot_id=uuid.uuid4(), records=records)).acked_seq == 2
+    assert TelemetryRecord.objects.count() == 2
+
+
+def test_a_sample_arrives_and_a_repeat_is_harmless(gateway: Gateway) -> None:
+    result = FrameResult(
+        camera="top",
+        sequence=1,
+        source="board.jpg",
+        captured_at=datetime.now(timezone.utc),
+        width=64,
+        height=48,
+        verdict="fail",
+        stages=(),
+        latency_ms=10.0,
+        budget_ms=100.0,
+    )
+    meta = SampleMeta(
+        sha256=hashlib.sha256(JPEG).hexdigest(),
+        release_sha256="a" * 64,
+        inclusion_probability=0.5,
+        result=result,
+    )
+    for _ in range(2):
+        gateway.send_sample(meta, JPEG)
+    assert Sample.objects.get().camera == "top"
+
+
+def test_signed_metadata_is_fetched(gateway: Gateway) -> None:
+    with gateway.open_file("metadata/timestamp.json") as response:
+        assert response.status_code == 200
+        assert response.json()["signed"]["_type"] == "timestamp"
+    with gateway.open_file("metadata/99.root.json") as response:
+        assert response.status_code == 404
+
+
+def test_a_revoked_device_is_told_so(gateway: Gateway) -> None:
+    report = Report(boot_id=uuid.uuid4())
+    etag = gateway.goal(report, None).etag
+    revoke_device(device=Device.objects.get(), actor="user:ada", reason="stolen")
+    with pytest.raises(Rejected, match="revoked"):
+        gateway.goal(report, etag)
