@@ -13,6 +13,7 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
 
 from server.config import settings
+from server.lib.broker import SCHEME
 
 ENV = settings.ENV
 
@@ -26,10 +27,10 @@ def broker() -> dict[str, Any]:
             "broker_transport_options": {"visibility_timeout": int(ENV.build_timeout_s) + 600},
         }
     folder = ENV.data / "broker"
-    for name in ("messages", "processed", "control"):
+    for name in ("messages", "control"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": f"{SCHEME}://",
         "broker_transport_options": {
             "data_folder_in": str(folder / "messages"),
             "data_folder_out": str(folder / "messages"),

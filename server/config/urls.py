@@ -23,3 +23,5 @@ urlpatterns = [
     path("device/v1/", include("server.device_gateway.urls")),
     path("", include("fleet_ui.urls")),
 ]
+
+handler404 = "server.config.handlers.not_found"

@@ -134,8 +134,7 @@ def start_devices(stack: Stack) -> None:
     for device in DEVICES:
         folder = stack.place.data / "devices" / device.serial
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if device.serial not in known:
-            _write_config(stack, device, folder)
+        _write_config(stack, device, folder, is_new=device.serial not in known)
         command = [sys.executable, "-m", "device_agent", "--config", str(folder / "agent.json")]
         stack.ensemble.start(device.serial, [*command, "run"])
     wait_until(lambda: _not_enrolled(stack), console=stack.console, timeout_s=60)
@@ -151,23 +150,27 @@ def ensure_place_for_devices(client: Client) -> None:
         client.post("groups", {"name": GROUP, "title": "Sample devices"})
 
 
-def _write_config(stack: Stack, device: SampleDevice, folder: Path) -> None:
-    """What a technician would put on the box: address, serial, profile, one-time token."""
-    token = stack.client.post(
-        "enrolment-tokens",
-        {"site": SITE, "line": LINE, "group": GROUP, "uses": 1, "preauthorised": True},
-    )
+def _write_config(stack: Stack, device: SampleDevice, folder: Path, *, is_new: bool) -> None:
+    """What a technician would put on the box; a new one gets a token that works once.
+
+    Written at every start, because the port may be another one.
+    """
     settings = {
         "server_url": stack.place.url,
         "data_dir": str(folder / "state"),
         "serial": device.serial,
         "profile": device.profile,
-        "enrolment_token": token["token"],
         "threads": 1,
         "min_poll_s": 1.0,
         "summary_every_s": 5.0,
         "health_every_s": 15.0,
     }
+    if is_new:
+        token = stack.client.post(
+            "enrolment-tokens",
+            {"site": SITE, "line": LINE, "group": GROUP, "uses": 1, "preauthorised": True},
+        )
+        settings["enrolment_token"] = token["token"]
     path = folder / "agent.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps(settings, indent=2))
