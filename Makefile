@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= data
+JOBS ?= 2
 
 PY := .venv/bin/python
 EXTRAS := agent,server,build,dev
@@ -30,7 +31,8 @@ demo: .venv/installed ## The whole story once, without a browser; ends with one 
 	@exec $(PY) -m server demo
 
 test: .venv/installed ## All tests; says what it skipped and why
-	@exec $(PY) -m pytest
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/e2e
+	@$(PY) -m pytest tests/e2e
 
 check: .venv/installed ## ruff, mypy, import-linter
 	@$(PY) -m ruff check .

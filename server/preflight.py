@@ -7,11 +7,12 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import Optional
 
 GIB = 1024**3
 
 
-def _python():
+def _python() -> Optional[str]:
     if sys.version_info < (3, 11):
         return (
             f"Python {platform.python_version()} is too old for the server, which needs 3.11; "
@@ -24,11 +25,11 @@ def _python():
     return None
 
 
-def _existing(folder):
+def _existing(folder: Path) -> Path:
     return next(path for path in [folder, *folder.parents] if path.exists())
 
 
-def _disk(folder, gib_needed, what):
+def _disk(folder: Path, gib_needed: float, what: str) -> Optional[str]:
     free = shutil.disk_usage(_existing(folder)).free
     if free < gib_needed * GIB:
         return (
@@ -38,7 +39,7 @@ def _disk(folder, gib_needed, what):
     return None
 
 
-def _data(folder):
+def _data(folder: Path) -> Optional[str]:
     place = _existing(folder)
     if not place.is_dir():
         return f"{place} is a file; choose another data folder: make run DATA=/elsewhere"
@@ -51,7 +52,7 @@ def _data(folder):
     return None
 
 
-def _port(port):
+def _port(port: int) -> Optional[str]:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -61,7 +62,7 @@ def _port(port):
     return None
 
 
-def find_problem(options):
+def find_problem(options: argparse.Namespace) -> Optional[str]:
     """The first thing that stands in the way, as a sentence with its remedy, or None."""
     if options.command == "install":
         return _python() or _disk(Path.cwd(), 3, "The environment")
@@ -71,7 +72,7 @@ def find_problem(options):
     return next((problem for problem in checks if problem), None)
 
 
-def main():
+def main() -> None:
     """Exit with 2 and one sentence where something is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["install", "run", "demo"])

@@ -25,11 +25,13 @@ SCHEME = "folders"
 class Channel(filesystem.Channel):
     """A message is a file named by time and queue; whoever renames it first has it."""
 
-    def _put(self, queue: str, payload: dict[str, Any], **_options: Any) -> None:
+    def _put(  # type: ignore[override] # its two parents disagree on the name of the payload
+        self, queue: str, payload: dict[str, Any], **_options: Any
+    ) -> None:
         name = f"{time.time_ns():020}_{uuid.uuid4()}.{queue}.msg"
         _write_whole(Path(self.data_folder_out) / name, dumps(payload))
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002 - kombu's
         folder = Path(self.data_folder_in)
         for path in sorted(folder.glob(f"*.{queue}.msg")):
             if path.name.partition(".")[2] != f"{queue}.msg":
