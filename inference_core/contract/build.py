@@ -71,6 +71,9 @@ class ParityLimits(Document):
 
     min_metric_share: float = Field(default=0.99, gt=0, le=1)
     min_class_share: float = Field(default=0.97, gt=0, le=1)
+    min_agreement: float = Field(
+        default=0.95, ge=0, le=1, description="Share of golden images with the same answer."
+    )
     max_score_shift: float = Field(default=0.05, gt=0)
     min_reference_metric: float = Field(
         default=0.3, ge=0, le=1, description="A reference this poor proves nothing."

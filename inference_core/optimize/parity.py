@@ -81,6 +81,12 @@ def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) ->
                 f"{name} kept {artifact / reference:.1%} of the IoU of {label}; at least "
                 f"{limits.min_class_share:.1%} is asked of each class"
             )
+    if figures.agreement < limits.min_agreement:
+        # One letter in eight hardly moves the mean, and makes every such part fail.
+        return (
+            f"{kept}, but gave the same answer on {figures.agreement:.1%} of {figures.images} golden "
+            f"images; at least {limits.min_agreement:.1%} is asked"
+        )
     if figures.score_shift > limits.max_score_shift:
         return (
             f"{name} moved the scores by {figures.score_shift:.3f} on average; at most "

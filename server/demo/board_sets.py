@@ -44,6 +44,8 @@ class BoardSet:
 TRAIN = BoardSet("train", range(100_000))
 CALIBRATION = BoardSet("calibration", range(1_000_000, 1_000_024))
 GOLDEN = BoardSet("golden", range(2_000_000, 2_000_032))
+# A misread letter is rarer than a missed scratch: it takes more boards to show up.
+GOLDEN_MARKINGS = BoardSet("golden", range(2_000_000, 2_000_096))
 
 
 def live_set(device: int) -> BoardSet:
@@ -94,8 +96,13 @@ def _write_board(folder: Path, name: str, board: Board) -> dict[str, Any]:
 def _write_marking(folder: Path, name: str, board: Board) -> dict[str, Any]:
     image = f"images/{name}.png"
     dx, dy = np.random.default_rng([int(name.rpartition("-")[2]), 1]).integers(-1, 2, 2)
-    _write_picture(folder / image, crop_marking(board.image, (int(dx), int(dy))))
+    _write_picture(folder / image, crop_marking(_as_jpeg(board.image), (int(dx), int(dy))))
     return {"image": image, "text": board.marking}
+
+
+def _as_jpeg(picture: Picture) -> Picture:
+    _, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _write_picture(path: Path, picture: Picture | Mask) -> None:

@@ -160,7 +160,7 @@ def _write_config(stack: Stack, device: SampleDevice, folder: Path, *, is_new: b
         "data_dir": str(folder / "state"),
         "serial": device.serial,
         "profile": device.profile,
-        "threads": 1,
+        "threads": 2,  # as the profiles have it, for which the artifacts are certified
         "min_poll_s": 1.0,
         "summary_every_s": 5.0,
         "health_every_s": 15.0,

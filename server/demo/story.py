@@ -53,13 +53,15 @@ def tell(stack: Stack) -> None:
 
 def upload_datasets(stack: Stack) -> None:
     """Golden and calibration sets of both models, and the models themselves."""
-    for model, task, title, write in (
-        (DEFECTS, "segmentation", "Scratches and missing metal", board_sets.write_boards),
-        (MARKING, "text_recognition", "Chip marking", board_sets.write_markings),
+    defects = (board_sets.GOLDEN, board_sets.write_boards)
+    markings = (board_sets.GOLDEN_MARKINGS, board_sets.write_markings)
+    for model, task, title, (golden, write) in (
+        (DEFECTS, "segmentation", "Scratches and missing metal", defects),
+        (MARKING, "text_recognition", "Chip marking", markings),
     ):
         if stack.client.find(f"models/{model}") is not None:
             continue
-        for boards in (board_sets.GOLDEN, board_sets.CALIBRATION):
+        for boards in (golden, board_sets.CALIBRATION):
             stack.console.show(f"drawing and uploading {model} {boards.name}")
             _upload_dataset(stack, f"{model}-{boards.name}", boards, write)
         sets = {name: {"name": f"{model}-{name}", "version": "1"} for name in PURPOSES}
