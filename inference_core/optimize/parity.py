@@ -84,8 +84,8 @@ def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) ->
     if figures.agreement < limits.min_agreement:
         # One letter in eight hardly moves the mean, and makes every such part fail.
         return (
-            f"{kept}, but gave the same answer on {figures.agreement:.1%} of {figures.images} golden "
-            f"images; at least {limits.min_agreement:.1%} is asked"
+            f"{kept}, but gave the same answer on {figures.agreement:.1%} of {figures.images} "
+            f"golden images; at least {limits.min_agreement:.1%} is asked"
         )
     if figures.score_shift > limits.max_score_shift:
         return (

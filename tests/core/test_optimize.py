@@ -69,8 +69,10 @@ def test_a_candidate_that_keeps_every_limit_passes() -> None:
         ),
         (
             {"agreement": 0.875, "images": 96},
-            "int8 kept 100.0% of mean IoU (0.760 of 0.760), but gave the same answer on 87.5% of 96 "
-            "golden images; at least 95.0% is asked",
+            (
+                "int8 kept 100.0% of mean IoU (0.760 of 0.760), but gave the same answer on 87.5% "
+                "of 96 golden images; at least 95.0% is asked"
+            ),
         ),
         (
             {"score_shift": 0.08},
