@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Stack:
     console: Console
     client: Client
     new_password: str | None
+    told_builds: set[int] = field(default_factory=set)
 
     def check(self) -> None:
         """Raise ProcessDied when one of the processes is gone."""

@@ -99,15 +99,14 @@ def upload_version(stack: Stack, model: str, version: str, folder: str) -> None:
 def wait_for_builds(stack: Stack) -> None:
     """Wait until every version has an ended build for every profile; say how each one ends."""
     wanted = len(DEVICES) * sum(len(m["versions"]) for m in stack.client.pages("models"))
-    told: set[int] = set()
 
     def look() -> str | None:
         stack.check()
         builds = stack.client.pages("builds")
         ended = [build for build in builds if build["state"] in ENDED_BUILDS]
         for build in reversed(ended):
-            if build["id"] not in told:
-                told.add(build["id"])
+            if build["id"] not in stack.told_builds:
+                stack.told_builds.add(build["id"])
                 stack.console.say(f"{_name(build)}: {build['state']}. {build['reason']}")
         running = [
             f"{_name(build)}: {build['step'] or 'starting'} {build['share']:.0%}"

@@ -1,37 +1,6 @@
 """The sample story with everything real: server, workers, three agents, models, signatures."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
-
-import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-STORY_LIMIT_S = 900
-
-
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``make demo`` prints, told in a folder with a space in its name."""
-    data = tmp_path_factory.mktemp("story") / "a folder"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LINEWARDEN_")}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    story = subprocess.run(
-        [sys.executable, "-m", "server", "demo", "--data", str(data)],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=STORY_LIMIT_S,
-        check=False,
-    )
-    assert story.returncode == 0, story.stderr[-6000:] + story.stdout[-3000:]
-    last_object = story.stdout[story.stdout.index("{") :]
-    parsed: dict[str, Any] = json.loads(last_object)
-    return parsed
 
 
 def test_the_good_release_reaches_every_device(outcome: dict[str, Any]) -> None:
