@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 API_APPS = (
     "accounts",
@@ -19,7 +19,7 @@ API_APPS = (
 urlpatterns = [
     *[path("api/v1/", include(f"server.{app}.urls")) for app in API_APPS],
     path("api/schema/", SpectacularAPIView.as_view(), name="openapi"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
     path("device/v1/", include("server.device_gateway.urls")),
     path("", include("fleet_ui.urls")),
 ]
