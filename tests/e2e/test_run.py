@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,11 @@ def processes_of(data: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_until_nothing_is_left(data: Path) -> None:
+def wait_for_processes(data: Path, is_right: Callable[[int], bool]) -> None:
     deadline = time.monotonic() + LIMIT_S
-    while (left := processes_of(data)) and time.monotonic() < deadline:
+    while not is_right(len(processes_of(data))) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert not left
+    assert is_right(len(processes_of(data)))
 
 
 @pytest.fixture
@@ -73,7 +73,8 @@ def test_it_goes_on_with_the_data_and_ctrl_c_ends_all_of_it(
 ) -> None:
     with running(data, port, environment) as process:
         assert requests.get(f"http://127.0.0.1:{port}/sign-in/", timeout=10).ok
-        assert len(processes_of(data)) >= 9, "web, two workers, three agents and their children"
+        # Web, two workers, three agents, and the inference child that each agent starts.
+        wait_for_processes(data, lambda count: count >= 9)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=LIMIT_S) == 0
         assert not processes_of(data)
@@ -109,4 +110,4 @@ def test_a_kill_leaves_no_orphans(data: Path, port: int, environment: dict[str, 
     with running(data, port, environment) as process:
         process.kill()
         process.wait()
-        wait_until_nothing_is_left(data)
+        wait_for_processes(data, lambda count: count == 0)
