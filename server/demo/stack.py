@@ -106,6 +106,7 @@ def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
     python = sys.executable
     # One blocking thread a process: SQLite has one writer anyway, and memory stays small.
     web = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "4"]
+    web += ["--workers-kill-timeout", "10"]  # its default waits for ever
     ensemble.start(
         "web",
         [python, "-m", "granian", *web, "--host", "127.0.0.1", "--port", str(place.port),
