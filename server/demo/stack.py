@@ -104,7 +104,7 @@ def prepare_database(place: Place) -> tuple[str, str | None]:
 def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
     """Start the web server, the worker with its schedule, and the builder; wait for an answer."""
     python = sys.executable
-    # One blocking thread a process: SQLite has one writer anyway, and memory stays small.
+    # One process, a few threads: SQLite has one writer anyway, and memory stays small.
     web = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "4"]
     web += ["--workers-kill-timeout", "10"]  # its default waits for ever
     ensemble.start(
