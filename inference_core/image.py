@@ -114,7 +114,7 @@ def _fill(
 ) -> NDArray[Any]:
     """The tensor with ``(pixel * scale - mean) / std`` in it; padding is a pixel value too."""
     spec, preprocess = manifest.inputs[0], manifest.preprocess
-    tensor = np.empty(spec.shape, dtype=np.float32)
+    tensor = np.empty(spec.fixed_shape, dtype=np.float32)
     planes = tensor[0] if preprocess.layout == "nchw" else tensor[0].transpose(2, 0, 1)
     sources = _split(picture, preprocess)
     if len(planes) != len(sources):

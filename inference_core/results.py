@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.contract.results import RegionResult, TextLineResult
+from inference_core.contract.results import (
+    BoxResult,
+    ClassResult,
+    RegionResult,
+    TextBoxResult,
+    TextLineResult,
+)
 
 Floats = NDArray[np.float64]
+
+StageFields = dict[str, Any]
+"""Fields of a ``StageResult`` by name."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,9 @@ class Regions:
     def __len__(self) -> int:
         return len(self.class_id)
 
-    def to_contract(self, mm_per_px: float | None = None) -> tuple[RegionResult, ...]:
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
         """The regions as messages; millimetres only where the camera's scale is known."""
-        return tuple(self._region(index, mm_per_px) for index in range(len(self)))
+        return {"regions": tuple(self._region(index, mm_per_px) for index in range(len(self)))}
 
     def _region(self, index: int, mm_per_px: float | None) -> RegionResult:
         area, length = float(self.area_px[index]), float(self.length_px[index])
@@ -75,12 +85,126 @@ class TextLines:
     def __len__(self) -> int:
         return len(self.text)
 
-    def to_contract(self) -> tuple[TextLineResult, ...]:
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
         """The lines as messages."""
-        return tuple(
-            TextLineResult(text=text, score=float(score), polygon=_points(polygon))
-            for text, score, polygon in zip(self.text, self.score, self.polygons, strict=True)
+        del mm_per_px
+        lines = zip(self.text, self.score, self.polygons, strict=True)
+        return {
+            "lines": tuple(
+                TextLineResult(text=text, score=float(score), polygon=_points(polygon))
+                for text, score, polygon in lines
+            )
+        }
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """N objects of a detector, highest score first."""
+
+    labels: tuple[str, ...]
+    """Names of the classes; ``class_id`` points into them."""
+    class_id: NDArray[np.int64]
+    score: Floats
+    xyxy: Floats
+
+    def __post_init__(self) -> None:
+        count = len(self.class_id)
+        _check("class_id", self.class_id, (count,))
+        _check("score", self.score, (count,))
+        _check("xyxy", self.xyxy, (count, 4))
+        if count and not 0 <= self.class_id.min() <= self.class_id.max() < len(self.labels):
+            raise ValueError(f"class_id points outside the {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
+        """The boxes as messages."""
+        del mm_per_px
+        rows = zip(
+            self.class_id.tolist(), self.score.tolist(), self.xyxy.round(2).tolist(), strict=True
         )
+        return {
+            "boxes": tuple(
+                BoxResult(label=self.labels[name], class_id=name, score=score, xyxy=tuple(xyxy))
+                for name, score, xyxy in rows
+            )
+        }
+
+
+@dataclass(frozen=True)
+class Classes:
+    """N classes of the whole picture, the likeliest first."""
+
+    labels: tuple[str, ...]
+    class_id: NDArray[np.int64]
+    score: Floats
+
+    def __post_init__(self) -> None:
+        _check("class_id", self.class_id, (len(self.class_id),))
+        _check("score", self.score, (len(self.class_id),))
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
+        """The classes as messages."""
+        del mm_per_px
+        rows = zip(self.class_id.tolist(), self.score.tolist(), strict=True)
+        return {
+            "classes": tuple(
+                ClassResult(label=self.labels[name], class_id=name, score=score)
+                for name, score in rows
+            )
+        }
+
+
+@dataclass(frozen=True)
+class TextBoxes:
+    """N places where text stands, in reading order."""
+
+    score: Floats
+    polygons: tuple[Floats, ...]
+    """4×2 each, clockwise from the top left."""
+
+    def __post_init__(self) -> None:
+        _check("score", self.score, (len(self.polygons),))
+        _check_polygons(self.polygons, len(self.polygons))
+
+    def __len__(self) -> int:
+        return len(self.polygons)
+
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
+        """The boxes as messages."""
+        del mm_per_px
+        return {
+            "text_boxes": tuple(
+                TextBoxResult(score=float(score), polygon=_points(polygon))
+                for score, polygon in zip(self.score, self.polygons, strict=True)
+            )
+        }
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """How unlike the good parts a picture is, and where."""
+
+    score: float
+    """Of the picture, 0 to 1."""
+    regions: Regions
+
+    def __post_init__(self) -> None:
+        _check("score", np.array(self.score), ())
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    def to_fields(self, mm_per_px: float | None = None) -> StageFields:
+        """Score and regions as messages."""
+        return {"anomaly_score": self.score, **self.regions.to_fields(mm_per_px)}
+
+
+Found = Regions | TextLines | Boxes | Classes | TextBoxes | Anomaly
 
 
 def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:

@@ -7,10 +7,12 @@ import tempfile
 
 # Workers of one run inherit its environment. With one folder they would share the file cache,
 # and the `cache.clear()` of one would wipe what another is counting.
-worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-if "LINEWARDEN_DATA" not in os.environ or os.environ.get("LINEWARDEN_TEST_WORKER") != worker:
+if "LINEWARDEN_DATA" not in os.environ or os.environ.get("LINEWARDEN_TEST_WORKER") != (
+    os.environ.get("PYTEST_XDIST_WORKER", "alone")
+):
     folder = tempfile.mkdtemp(prefix="linewarden-test-")
-    os.environ |= {"LINEWARDEN_DATA": folder, "LINEWARDEN_TEST_WORKER": worker}
+    os.environ["LINEWARDEN_DATA"] = folder
+    os.environ["LINEWARDEN_TEST_WORKER"] = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 from server.config.settings import *  # noqa: F403 - the point of this file

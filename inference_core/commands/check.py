@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from inference_core.contract.manifest import Decoder, ModelManifest
+from inference_core.contract.decoders import Decoder
+from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.pipeline import PipelineSpec
 from inference_core.errors import BadInput
 from inference_core.files import read_document

@@ -74,6 +74,7 @@ class ParityLimits(Document):
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Share of golden images with the same answer."
     )
+    min_slice_share: float = Field(default=0.97, gt=0, le=1)
     max_score_shift: float = Field(default=0.05, gt=0)
     min_reference_metric: float = Field(
         default=0.3, ge=0, le=1, description="A reference this poor proves nothing."
@@ -104,19 +105,27 @@ class LatencyFigures(Message):
     runs: int
 
 
+MetricName = Literal["mean_iou", "character_accuracy", "accuracy", "map", "auroc", "text_f1"]
+
+
 class ParityFigures(Message):
     """A candidate against the reference ONNX on the golden set, on its own runtime.
 
-    ``metric`` is mean IoU of the classes for segmentation and 1 − CER for text recognition.
+    ``metric`` is mean IoU of the classes for segmentation, 1 − CER for text recognition, mAP at
+    IoU 0.50:0.95 for detection, top-1 accuracy for classification, AUROC for anomaly maps and the
+    F1 of text boxes at IoU 0.5 for text detection.
     ``score_shift`` is the mean absolute difference of scores over all golden images.
     """
 
-    metric: Literal["mean_iou", "character_accuracy", "accuracy", "map"]
+    metric: MetricName
     reference: float
     artifact: float
     share: float = Field(description="artifact / reference")
     per_class: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="label: (reference, artifact)"
+    )
+    per_slice: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description='"light=evening": (reference, artifact)'
     )
     score_shift: float
     agreement: float = Field(description="Share of golden images with the same answer.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from inference_core.contract.base import Message
+from inference_core.contract.base import Message, Slug
 from inference_core.contract.words import VerdictWord
 
 LABELS_FILE = "labels.jsonl"
@@ -24,6 +24,20 @@ RelativePath = Annotated[
 """A path inside the folder: no parent, no absolute path, no hidden name, no surprise in a shell."""
 
 
+class BoxLabel(Message):
+    """A labelled object; pixels of the image, continuous: the first pixel spans 0 to 1."""
+
+    label: Annotated[str, Field(min_length=1, max_length=100)]
+    xyxy: tuple[float, float, float, float]
+
+
+class TextBoxLabel(Message):
+    """A labelled place of text; ``text`` None is not known."""
+
+    polygon: tuple[tuple[float, float], ...] = Field(min_length=3, max_length=100)
+    text: str | None = Field(default=None, max_length=1000)
+
+
 class LabelLine(Message):
     """What is known of one image; absent is unknown. An empty ``text`` says: none to read."""
 
@@ -31,6 +45,14 @@ class LabelLine(Message):
     mask: RelativePath | None = Field(default=None, description="PNG of class indices.")
     text: str | None = Field(default=None, max_length=1000)
     verdict: VerdictWord | None = None
+    label: str | None = Field(default=None, max_length=100, description="Class of the picture.")
+    boxes: tuple[BoxLabel, ...] | None = Field(default=None, max_length=10_000)
+    text_boxes: tuple[TextBoxLabel, ...] | None = Field(default=None, max_length=10_000)
+    slices: dict[Slug, Slug] = Field(
+        default_factory=dict,
+        max_length=20,
+        description='What figures are also told apart by, for example {"light": "evening"}.',
+    )
 
 
 def dataset_sha256(sha256_of_file: Mapping[str, str]) -> str:

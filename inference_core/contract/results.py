@@ -34,6 +34,42 @@ class TextLineResult(Message):
     polygon: Polygon
 
 
+class BoxResult(Message):
+    """An object that a detector found."""
+
+    label: str
+    class_id: int = Field(ge=0)
+    score: float = Field(description="0 to 1.")
+    xyxy: tuple[float, float, float, float]
+    track_id: int | None = Field(default=None, description="The same object keeps its number.")
+
+
+class ClassResult(Message):
+    """A class of the whole picture; a classifier gives several, the likeliest first."""
+
+    label: str
+    class_id: int = Field(ge=0)
+    score: float = Field(description="Probability, 0 to 1.")
+
+
+class TextBoxResult(Message):
+    """A place where text stands, not read yet."""
+
+    score: float = Field(description="Mean probability inside the box, 0 to 1.")
+    polygon: Polygon
+
+
+class Counts(Message):
+    """Objects that crossed a line or a zone's border since the stage began; each counts once."""
+
+    entered: dict[str, int] = Field(
+        default_factory=dict,
+        description="By label: into the zone, or over the line from its right to its left.",
+    )
+    left: dict[str, int] = Field(default_factory=dict, description="The other way.")
+    inside: dict[str, int] = Field(default_factory=dict, description="In the zone now.")
+
+
 class StageLatency(Message):
     """Milliseconds of one stage."""
 
@@ -49,6 +85,14 @@ class StageResult(Message):
     stage: str
     regions: tuple[RegionResult, ...] = Field(default=(), max_length=1000)
     lines: tuple[TextLineResult, ...] = Field(default=(), max_length=1000)
+    boxes: tuple[BoxResult, ...] = Field(default=(), max_length=1000)
+    classes: tuple[ClassResult, ...] = Field(default=(), max_length=1000)
+    text_boxes: tuple[TextBoxResult, ...] = Field(default=(), max_length=1000)
+    anomaly_score: float | None = Field(default=None, description="Of the picture, 0 to 1.")
+    counts: Counts | None = None
+    skipped: bool = Field(
+        default=False, description="A stage before it was sure enough, so it did not run."
+    )
     latency_ms: StageLatency
     fault: FailureCause | None = Field(
         default=None, description="Set where the model failed on this frame, e.g. not_finite."

@@ -25,6 +25,9 @@ class Camera(Message):
     address: str = Field(max_length=1000, description="For example file:///var/pictures.")
     frames_per_s: float = Field(default=2.0, gt=0, le=1000)
     mm_per_px: float | None = Field(default=None, gt=0)
+    sinks: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+        default=(), max_length=8, description="Where verdicts go too, e.g. mqtt://plc-broker/line1."
+    )
 
 
 class ServeJob(Message):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.contract.manifest import CtcDecoder, ModelManifest
+from inference_core.contract.decoders import CtcDecoder
+from inference_core.contract.manifest import ModelManifest
 from inference_core.decode.activation import Probabilities, activate
 from inference_core.errors import BadInput, DecodeFailed
 from inference_core.image import Transform
@@ -32,7 +33,9 @@ def resolve_alphabet(manifest: ModelManifest, metadata: Mapping[str, str]) -> Mo
     return manifest.model_copy(update={"decoder": decoder.model_copy(update=resolved)})
 
 
-def decode(output: NDArray[Any], manifest: ModelManifest, transform: Transform) -> TextLines:
+def decode(
+    outputs: Mapping[str, NDArray[Any]], manifest: ModelManifest, transform: Transform
+) -> TextLines:
     """One line from 1×T×K scores; nothing read is no line.
 
     Raises ``DecodeFailed`` where K is not the alphabet and the blank.
@@ -40,7 +43,7 @@ def decode(output: NDArray[Any], manifest: ModelManifest, transform: Transform) 
     decoder = manifest.decoder
     if not isinstance(decoder, CtcDecoder) or decoder.alphabet is None or not _is_resolved(decoder):
         raise DecodeFailed("the manifest's alphabet is not resolved: call resolve_alphabet first")
-    classes = len(decoder.alphabet) + 1
+    output, classes = outputs[decoder.output], len(decoder.alphabet) + 1
     if output.ndim != 3 or output.shape[0] != 1 or output.shape[2] != classes:
         raise DecodeFailed(f"CTC reads 1×T×{classes} for this alphabet, got {output.shape}")
     text, score = read_best_path(activate(output[0], decoder.activation, axis=1), decoder)

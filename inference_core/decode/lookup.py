@@ -12,30 +12,27 @@ from numpy.typing import NDArray
 from inference_core.contract.manifest import ModelManifest
 from inference_core.errors import DecodeFailed, NotFinite
 from inference_core.image import Transform
-from inference_core.results import Regions, TextLines
+from inference_core.results import Found
 
-_MODULES: dict[str, str] = {
-    "segment": "inference_core.decode.segment",
-    "ctc": "inference_core.decode.ctc",
-}
-"""A module has ``decode(output, manifest, transform)``, where ``output`` is known to be finite."""
+_MODULES: dict[str, str] = {kind: f"inference_core.decode.{kind}" for kind in ("segment", "ctc")}
+"""A module has ``decode(outputs, manifest, transform)``; what it reads is known to be finite."""
 
 
 def decode(
     outputs: Mapping[str, NDArray[Any]], manifest: ModelManifest, transform: Transform
-) -> Regions | TextLines:
+) -> Found:
     """What the outputs of one inference mean, in frame pixels.
 
     Raises ``NotFinite`` and ``DecodeFailed``.
     """
-    name = manifest.decoder.output
-    if name not in outputs:
-        raise DecodeFailed(f"the decoder reads {name!r}, but got {sorted(outputs)}")
-    output = outputs[name]
-    require_finite(name, output)
-    module = import_module(_MODULES[manifest.decoder.kind])
-    result: Regions | TextLines = module.decode(output, manifest, transform)
-    return result
+    for name in manifest.decoder.reads:
+        if name not in outputs:
+            raise DecodeFailed(f"the decoder reads {name!r}, but got {sorted(outputs)}")
+        require_finite(name, outputs[name])
+    found: Found = import_module(_MODULES[manifest.decoder.kind]).decode(
+        outputs, manifest, transform
+    )
+    return found
 
 
 def require_finite(name: str, output: NDArray[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.contract.manifest import ModelManifest, SegmentDecoder
+from inference_core.contract.decoders import SegmentDecoder
+from inference_core.contract.manifest import ModelManifest
 from inference_core.decode.activation import Probabilities, activate
 from inference_core.errors import DecodeFailed
 from inference_core.image import Transform
@@ -48,12 +50,14 @@ def label_pixels(probabilities: Probabilities, decoder: SegmentDecoder) -> NDArr
     return best
 
 
-def decode(output: NDArray[Any], manifest: ModelManifest, transform: Transform) -> Regions:
+def decode(
+    outputs: Mapping[str, NDArray[Any]], manifest: ModelManifest, transform: Transform
+) -> Regions:
     """The regions of every class but the background, largest first."""
     decoder = manifest.decoder
     if not isinstance(decoder, SegmentDecoder):
         raise DecodeFailed(f"the manifest says {decoder.kind!r}, not 'segment'")
-    probabilities = read_probabilities(output, decoder)
+    probabilities = read_probabilities(outputs[decoder.output], decoder)
     classes = _without_padding(label_pixels(probabilities, decoder), decoder, manifest, transform)
     blobs = [
         blob

@@ -77,7 +77,7 @@ def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in _true_inputs(fixed):
-        fix_shape(value, next(s.shape for s in manifest.inputs if s.name == value.name))
+        fix_shape(value, next(s.fixed_shape for s in manifest.inputs if s.name == value.name))
     try:
         inferred = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, DecodeError) as error:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import onnx
 
 from inference_core.contract.build import TensorFacts
-from inference_core.contract.manifest import CtcDecoder, ModelManifest, TensorSpec
+from inference_core.contract.decoders import CtcDecoder
+from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.inspection.problem import MAX_ELEMENTS, MAX_RANK, RefusedError
 from inference_core.inspection.reader import nodes, stored_tensors
 
@@ -122,7 +123,8 @@ def _check_size(name: str, dims: Sequence[int]) -> None:
 
 def _check_tensor(fact: TensorFacts, spec: TensorSpec, side: str) -> None:
     fits = len(fact.shape) == len(spec.shape) and all(
-        has in (None, asked) for has, asked in zip(fact.shape, spec.shape, strict=True)
+        None in (has, asked) or has == asked
+        for has, asked in zip(fact.shape, spec.shape, strict=True)
     )
     if not fits:
         shape = ["?" if size is None else size for size in fact.shape]

@@ -35,7 +35,7 @@ def fold(source: Path, manifest: ModelManifest, folded: Path) -> None:
 
 
 def _fix_inputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
-    shapes = {spec.name: spec.shape for spec in manifest.inputs}
+    shapes = {spec.name: spec.fixed_shape for spec in manifest.inputs}
     for value in model.graph.input:
         if value.name in shapes:
             declared = value.type.tensor_type.shape

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.contract.manifest import CtcDecoder, ModelManifest, SegmentDecoder
+from inference_core.contract.build import MetricName
+from inference_core.contract.decoders import CtcDecoder, SegmentDecoder
+from inference_core.contract.manifest import ModelManifest
 from inference_core.datasets import DatasetError, Sample
 from inference_core.decode.activation import activate
 from inference_core.decode.ctc import read_best_path
@@ -18,8 +20,6 @@ from inference_core.decode.segment import label_pixels, read_probabilities
 from inference_core.image import Prepared
 from inference_core.metrics import ConfusionMatrix, character_accuracy
 from inference_core.runtimes.base import Array
-
-MetricName = Literal["mean_iou", "character_accuracy"]
 
 
 @dataclass(frozen=True)

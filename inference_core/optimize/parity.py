@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference_core.contract.build import ParityFigures, ParityLimits
+from inference_core.contract.build import MetricName, ParityFigures, ParityLimits
 from inference_core.contract.manifest import ModelManifest
 from inference_core.datasets import Dataset
 from inference_core.decode.lookup import require_finite
 from inference_core.image import prepare, read_picture
-from inference_core.optimize.judges import MetricName, Reading, make_judge
+from inference_core.optimize.judges import Reading, make_judge
 from inference_core.runtimes.base import Session
 
 _METRIC_WORDS: dict[str, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from inference_core.contract.manifest import Decoder, SegmentDecoder
+from inference_core.contract.decoders import Decoder, SegmentDecoder
 from inference_core.contract.results import RegionResult, StageResult
 from inference_core.pipeline.patterns import MAX_TEXT_LENGTH, compile_pattern
 

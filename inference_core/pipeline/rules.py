@@ -9,7 +9,7 @@ from typing import Any
 
 from simpleeval import DEFAULT_OPERATORS, InvalidExpression, SimpleEval
 
-from inference_core.contract.manifest import Decoder
+from inference_core.contract.decoders import Decoder
 from inference_core.contract.pipeline import PipelineSpec, Rule
 from inference_core.contract.results import StageLatency, StageResult
 from inference_core.pipeline.findings import FINDINGS, Findings, present

@@ -14,7 +14,6 @@ from inference_core.errors import CoreError
 from inference_core.image import prepare
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.models import LoadedModel
-from inference_core.results import Regions
 from inference_core.runtimes.base import check_outputs
 
 _log = logging.getLogger(__name__)
@@ -37,8 +36,7 @@ def look(stage: Stage, model: LoadedModel, frame: Frame) -> StageResult:
     inferred = time.perf_counter()
     check_outputs(outputs, model.manifest.outputs)
     found = decode(outputs, model.manifest, prepared.transform)
-    regions = found.to_contract(frame.mm_per_px) if isinstance(found, Regions) else ()
-    lines = () if isinstance(found, Regions) else found.to_contract()
+    fields = found.to_fields(frame.mm_per_px)
     done = time.perf_counter()
     latency = StageLatency(
         preprocess=to_ms(fed - begun),
@@ -46,7 +44,7 @@ def look(stage: Stage, model: LoadedModel, frame: Frame) -> StageResult:
         postprocess=to_ms(done - inferred),
         total=to_ms(done - begun),
     )
-    return StageResult(stage=stage.id, regions=regions, lines=lines, latency_ms=latency)
+    return StageResult(stage=stage.id, **fields, latency_ms=latency)
 
 
 def attempt(stage: Stage, model: LoadedModel, frame: Frame) -> Outcome:

@@ -23,6 +23,8 @@ class SessionOptions:
     """What a device grants to one model."""
 
     threads: int = 1
+    in_flight: int = 1
+    """Inferences that may run at the same time, where the library can."""
 
 
 DEFAULT_OPTIONS = SessionOptions()
@@ -51,6 +53,24 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Gives the memory back. The session cannot be used again."""
+
+
+Ticket = object
+"""Stands for an inference under way; its session alone knows what is inside."""
+
+
+class AsyncSession(Session, Protocol):
+    """A session that computes several inputs at once. ``submit`` and ``wait`` from one thread."""
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many tickets may be open; one more ``submit`` is a fault of the caller."""
+
+    def submit(self, inputs: Mapping[str, Array]) -> Ticket:
+        """Starts an inference. The arrays must not be written to before its ``wait``."""
+
+    def wait(self, ticket: Ticket, timeout_s: float | None = None) -> dict[str, Array]:
+        """The outputs, as ``run`` gives them. Raises ``InferenceFailed``, also for a time-out."""
 
 
 class Runtime(Protocol):
@@ -101,7 +121,7 @@ def check_outputs(outputs: Mapping[str, Array], declared: Sequence[TensorSpec]) 
     """
     for spec in declared:
         array = outputs[spec.name]
-        if array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
+        if not _shapes_agree(spec.shape, array.shape) or array.dtype != np.dtype(spec.dtype):
             raise InferenceFailed(
                 f"output {spec.name!r} came as {array.dtype} {_show(array.shape)}, "
                 f"but the manifest says {spec.dtype} {_show(spec.shape)}"
@@ -110,15 +130,16 @@ def check_outputs(outputs: Mapping[str, Array], declared: Sequence[TensorSpec]) 
 
 def run_on_zeros(session: Session) -> dict[str, Array]:
     """One run on an empty picture: pays for lazy allocation, and proves the outputs' shapes."""
-    zeros = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in session.inputs}
+    zeros = {spec.name: np.zeros(spec.fixed_shape, spec.dtype) for spec in session.inputs}
     outputs = session.run(zeros)
     check_outputs(outputs, session.outputs)
     return outputs
 
 
-def _shapes_agree(declared: Sequence[int], found: Sequence[int | None]) -> bool:
+def _shapes_agree(declared: Sequence[int | None], found: Sequence[int | None]) -> bool:
     return len(declared) == len(found) and all(
-        theirs is None or ours == theirs for ours, theirs in zip(declared, found, strict=True)
+        None in (ours, theirs) or ours == theirs
+        for ours, theirs in zip(declared, found, strict=True)
     )
 
 

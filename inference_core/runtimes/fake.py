@@ -111,7 +111,7 @@ class FakeRuntime:
 def _answer(behaviour: FakeBehaviour, spec: TensorSpec) -> Array:
     values = behaviour.outputs.get(spec.name, 0)
     try:
-        return np.broadcast_to(np.asarray(values, dtype=spec.dtype), spec.shape).copy()
+        return np.broadcast_to(np.asarray(values, dtype=spec.dtype), spec.fixed_shape).copy()
     except ValueError as error:
         raise LoadFailed(f"the answer for {spec.name!r} does not fit: {error}") from error
 

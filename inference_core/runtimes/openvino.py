@@ -71,7 +71,7 @@ class OpenVino:
         try:
             model = _read(core, path)
             check_tensors("input", manifest.inputs, _facts(model.inputs))
-            model.reshape({spec.name: list(spec.shape) for spec in manifest.inputs})
+            model.reshape({spec.name: list(spec.fixed_shape) for spec in manifest.inputs})
             check_tensors("output", manifest.outputs, _facts(model.outputs))
             compiled = core.compile_model(model, "CPU", _configure(options))
         except (RuntimeError, ValueError, BadZipFile, OSError) as error:

@@ -26,11 +26,8 @@ from inference_core.contract.build import (
     ParityFigures,
     ParityLimits,
 )
-from inference_core.contract.manifest import (
-    ModelManifest,
-    SegmentDecoder,
-    TensorSpec,
-)
+from inference_core.contract.decoders import SegmentDecoder
+from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
 from inference_core.contract.release import (
     ArtifactRef,

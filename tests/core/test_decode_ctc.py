@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_core.contract.manifest import CtcDecoder, ModelManifest
+from inference_core.contract.decoders import CtcDecoder
+from inference_core.contract.manifest import ModelManifest
 from inference_core.decode.ctc import resolve_alphabet
 from inference_core.decode.lookup import decode
 from inference_core.errors import BadInput, DecodeFailed, NotFinite
@@ -58,7 +59,7 @@ def test_the_score_is_the_mean_of_the_characters_alone() -> None:
 
 
 def test_the_line_outlines_the_region_that_was_read() -> None:
-    (message,) = read(scores_of([1, 0, 0, 0, 0, 0], 4), reader()).to_contract()
+    (message,) = read(scores_of([1, 0, 0, 0, 0, 0], 4), reader()).to_fields()["lines"]
     assert message.polygon == ((10, 20), (42, 20), (42, 36), (10, 36))
 
 

@@ -82,11 +82,11 @@ def test_areas_and_boxes_are_measured_in_the_frame(
 def test_the_score_is_the_mean_probability_and_millimetres_follow_the_scale() -> None:
     regions = read(one_scratch(), segmenter())
     np.testing.assert_allclose(regions.score, [0.8], rtol=1e-6)
-    (message,) = regions.to_contract(mm_per_px=0.5)
+    (message,) = regions.to_fields(mm_per_px=0.5)["regions"]
     assert message.label == "scratch"
     assert message.area_mm2 == pytest.approx(3 * 0.25)
     assert message.length_mm == pytest.approx(3 * 0.5)
-    (unscaled,) = regions.to_contract()
+    (unscaled,) = regions.to_fields()["regions"]
     assert unscaled.area_mm2 is None
     assert unscaled.length_mm is None
 

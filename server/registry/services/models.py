@@ -11,7 +11,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from inference_core.contract.build import InspectionReport
-from inference_core.contract.manifest import DECODERS_OF_TASK, ModelManifest
+from inference_core.contract.decoders import DECODERS_OF_TASK
+from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.words import Task
 from server.accounts import audit
 from server.datasets.models import DatasetVersion, Purpose

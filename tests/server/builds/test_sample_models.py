@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_core.contract.manifest import CtcDecoder
+from inference_core.contract.decoders import CtcDecoder
 from inference_core.contract.release import ReleaseManifest
 from server.builds import services, worker
 from server.builds.states import BuildState
