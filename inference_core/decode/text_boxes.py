@@ -82,7 +82,8 @@ def _find(
     largest = sorted(contours, key=len, reverse=True)[:_MAX_CONTOURS]
     found = []
     for contour in largest:
-        core = _Rectangle(*cv2.minAreaRect(contour))
+        (x, y), (width, height), angle = cv2.minAreaRect(contour)
+        core = _Rectangle((x, y), (width, height), angle)
         if min(core.sides) < decoder.min_side_px:
             continue
         score = _mean_inside(probability, core.corners)

@@ -77,10 +77,10 @@ def test_the_boxes_on_real_pictures_are_those_of_rapidocr(name: str) -> None:
     for theirs in expected:
         shares = [overlap(ours, np.array(theirs["polygon"])) for ours in found.polygons]
         best = int(np.argmax(shares))
-        # Theirs are rounded to whole pixels, which is much of a line that is five pixels high.
+        # Rounding is much of a line that is five pixels high.
         assert shares[best] > 0.65
-        two_cells = 2 / prepared.transform.scale[0]
-        np.testing.assert_allclose(found.polygons[best], theirs["polygon"], atol=two_cells)
+        rounding_px = 2 / prepared.transform.scale[0] + 1  # theirs: cells, then frame pixels
+        np.testing.assert_allclose(found.polygons[best], theirs["polygon"], atol=rounding_px)
         assert found.score[best] == pytest.approx(theirs["score"], abs=0.02)
 
 
