@@ -4,11 +4,54 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Union
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from inference_core.contract.base import Document, Message, Sha256, Slug
 from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.words import Precision, RuntimeName
+
+ComputeCapability = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}\.[0-9]$")]
+"""The generation of an NVIDIA GPU, for example "8.7"."""
+
+
+class BatchRange(Document):
+    """How many pictures an engine takes at once; it is fastest at ``optimal``."""
+
+    minimum: int = Field(default=1, ge=1, le=1024)
+    optimal: int = Field(ge=1, le=1024)
+    maximum: int = Field(ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _rises(self) -> BatchRange:
+        if not self.minimum <= self.optimal <= self.maximum:
+            raise ValueError("a batch range rises: minimum, optimal, maximum")
+        return self
+
+
+class TensorRtProfile(Document):
+    """What an engine is built for; all of it is in the engine's key.
+
+    TensorRT builds for the GPU it finds. TensorRT for RTX also builds for GPUs that are elsewhere,
+    several in one engine.
+    """
+
+    flavour: Literal["tensorrt", "rtx"] = "tensorrt"
+    version: str | None = Field(
+        default=None,
+        max_length=40,
+        pattern=r"^[0-9]+(\.[0-9]+)*$",
+        description='That of the devices, as exact as it is known: "10.3" or "10.3.0.26".',
+    )
+    compute_capabilities: tuple[ComputeCapability, ...] = Field(
+        default=(), max_length=8, description="None given: the GPU of the builder."
+    )
+    hardware_compatibility: Literal["none", "same_compute_capability", "ampere_plus"] = "none"
+    dla_core: int | None = Field(default=None, ge=0, le=7)
+    workspace_bytes: int | None = Field(default=None, ge=1024)
+    optimisation_level: int | None = Field(default=None, ge=0, le=5)
+    batch: BatchRange | None = Field(
+        default=None, description="None: the batch of the manifest, and no other."
+    )
 
 
 class ProfileSpec(Document):
@@ -19,6 +62,7 @@ class ProfileSpec(Document):
     architecture: Literal["x86_64", "aarch64"]
     precisions: tuple[Precision, ...] = Field(min_length=1)
     threads: int = Field(default=1, ge=1, le=256)
+    tensorrt: TensorRtProfile | None = None
 
 
 class TensorFacts(Message):
@@ -195,10 +239,12 @@ BUILD_EVENT: TypeAdapter[BuildProgress | BuildOutcome] = TypeAdapter(BuildEvent)
 
 __all__ = [
     "BUILD_EVENT",
+    "BatchRange",
     "BuildJob",
     "BuildOutcome",
     "BuildProgress",
     "Candidate",
+    "ComputeCapability",
     "InspectionProblem",
     "InspectionReport",
     "InspectionResult",
@@ -208,5 +254,6 @@ __all__ = [
     "ParityLimits",
     "ProfileSpec",
     "TensorFacts",
+    "TensorRtProfile",
     "TensorSpec",
 ]
