@@ -10,11 +10,12 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
-from inference_core.contract.build import InspectionReport, InspectionResult, TensorFacts
+from inference_core.contract.build import InspectionReport, InspectionResult
 from inference_core.contract.manifest import ModelManifest
 from inference_core.inspection import rules
 from inference_core.inspection.problem import RefusedError
 from inference_core.inspection.reader import nodes, parse, read_bytes, stored_tensors
+from inference_core.inspection.tensors import clean, facts_of, fix_shape, true_inputs
 
 _MAX_METADATA = 64
 _MAX_METADATA_KEY = 100
@@ -47,16 +48,16 @@ def _inspect(path: Path, manifest: ModelManifest) -> InspectionReport:
     rules.check_operators(model)
     rules.check_sizes(model)
     _check_form(data)
-    inputs = _facts(_true_inputs(model))
+    inputs = facts_of(true_inputs(model))
     rules.check_tensors(inputs, manifest.inputs, "input", complete=True)
-    outputs = _facts(list(model.graph.output))
+    outputs = facts_of(model.graph.output)
     _check_outputs(model, manifest)
     rules.check_alphabet(model, manifest)
     return InspectionReport(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         opset=rules.opset_of(model),
-        producer=_clean(f"{model.producer_name} {model.producer_version}".strip(), 100),
+        producer=clean(f"{model.producer_name} {model.producer_version}".strip(), 100),
         parameters=sum(math.prod(tensor.dims) for tensor in stored_tensors(model)),
         operators=dict(sorted(Counter(node.op_type for node in nodes(model)).items())),
         inputs=inputs,
@@ -76,7 +77,7 @@ def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
     """Give the input the manifest's shape, follow it through the graph, compare what comes out."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    for value in _true_inputs(fixed):
+    for value in true_inputs(fixed):
         fix_shape(value, next(s.fixed_shape for s in manifest.inputs if s.name == value.name))
     try:
         inferred = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True)
@@ -86,44 +87,16 @@ def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
             f"the graph does not work with the manifest's input shape: {_first_line(error)}",
         ) from error
     rules.check_sizes(inferred)
-    found = _facts(list(inferred.graph.output))
+    found = facts_of(inferred.graph.output)
     rules.check_tensors(found, manifest.outputs, "output", complete=False)
-
-
-def fix_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
-    """Replace every declared dimension, open or not, by the given one."""
-    declared = value.type.tensor_type.shape
-    del declared.dim[:]
-    for size in shape:
-        declared.dim.add().dim_value = size
-
-
-def _true_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Inputs that a caller must feed: before IR version 4 weights were listed as inputs too."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in stored]
-
-
-def _facts(values: list[onnx.ValueInfoProto]) -> tuple[TensorFacts, ...]:
-    return tuple(
-        TensorFacts(
-            name=_clean(value.name, 200), shape=rules.shape_of(value), dtype=rules.dtype_of(value)
-        )
-        for value in values
-    )
 
 
 def _metadata(model: onnx.ModelProto) -> dict[str, str]:
     entries = list(model.metadata_props)[:_MAX_METADATA]
     return {
-        _clean(entry.key, _MAX_METADATA_KEY): _clean(entry.value, _MAX_METADATA_VALUE)
+        clean(entry.key, _MAX_METADATA_KEY): clean(entry.value, _MAX_METADATA_VALUE)
         for entry in entries
     }
-
-
-def _clean(text: str, length: int) -> str:
-    """Foreign text, cut short, without anything that moves a terminal's cursor."""
-    return "".join(c if c.isprintable() else " " for c in text[:length])
 
 
 def _first_line(error: Exception) -> str:
