@@ -59,6 +59,7 @@ class _Build:
         self._runtime = get_runtime(job.profile.runtime)
         self._options = SessionOptions(threads=job.profile.threads)
         self._sessions: dict[Precision, Session] = {}
+        self._share = 0.0
 
     def run(self) -> BuildOutcome:
         materials = gather(self._job)
@@ -82,6 +83,10 @@ class _Build:
             manifest=materials.manifest,
             calibration=Feed(materials.calibration, materials.manifest),
             architecture=self._job.profile.architecture,
+            model=materials.model,
+            calibration_sha256=self._job.calibration_sha256,
+            tensorrt=self._job.profile.tensorrt,
+            tell=lambda detail: self._tell("convert", self._share, detail),
         )
 
     def _make_trials(
@@ -183,5 +188,6 @@ class _Build:
         )
 
     def _tell(self, step: Step, share: float, detail: str) -> None:
+        self._share = share
         logger.info("%s: %s", step, detail)
         self._emit(BuildProgress(step=step, share=round(share, 3), detail=detail))

@@ -22,6 +22,7 @@ from inference_core.optimize.problem import ConversionFailed
 from inference_core.runtimes.base import Array
 
 _PER_CHANNEL_OPSET = 13
+_SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
@@ -35,11 +36,14 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships
         return next(self._inputs, None)
 
 
-def quantize_onnx(folded: Path, feed: Feed, quantized: Path, *, signed: bool) -> None:
+def quantize_onnx(
+    folded: Path, feed: Feed, quantized: Path, *, signed: bool, symmetric: bool = False
+) -> None:
     """Write ``folded`` with Q/DQ pairs around its convolutions, weights per channel.
 
     Convolutions hold most of the work; quantising all operators has cost detectors every box.
-    ``signed`` activations suit ARM's dot products, unsigned ones x86's VNNI.
+    ``signed`` activations suit ARM's dot products, unsigned ones x86's VNNI. ``symmetric`` is
+    what TensorRT reads: zero points of 0, and biases that stay in float.
     """
     model = _with_opset_for_channels(onnx.load(str(folded)))
     add_pre_process_metadata(model)  # folding has done it; else the quantiser asks for it
@@ -54,6 +58,7 @@ def quantize_onnx(folded: Path, feed: Feed, quantized: Path, *, signed: bool) ->
             per_channel=True,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options=_SYMMETRIC if symmetric else {},
         )
     except Exception as error:
         raise ConversionFailed(f"ONNX Runtime cannot quantise the graph: {error}") from error

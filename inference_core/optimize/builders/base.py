@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from inference_core.contract.build import TensorRtProfile
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.words import Precision
 from inference_core.optimize.feed import Feed
+
+
+def keep_silent(detail: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,12 @@ class Source:
     manifest: ModelManifest
     calibration: Feed
     architecture: str
+    model: Path | None = None
+    """The graph as it came, its batch perhaps still open."""
+    calibration_sha256: str = ""
+    tensorrt: TensorRtProfile | None = None
+    tell: Callable[[str], None] = keep_silent
+    """Takes one line on how a conversion of minutes goes."""
 
 
 class Builder(Protocol):
