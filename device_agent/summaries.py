@@ -9,7 +9,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from inference_core.contract.histogram import ExponentialHistogram
+from inference_core.contract.results import BoxResult, ClassResult, RegionResult, StageResult
 from inference_core.contract.serve import FrameDone, FrameLost
+from inference_core.contract.signals import PictureQuality, ShareHistogram, Signals
 from inference_core.contract.telemetry import Summary
 
 
@@ -26,6 +28,8 @@ class _Tally:
     lost: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     latency_ms: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    confidence: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    qualities: list[PictureQuality] = field(default_factory=list)
 
 
 class Summaries:
@@ -51,6 +55,9 @@ class Summaries:
             tally.latency_ms["total"].append(result.latency_ms)
             for stage in result.stages:
                 tally.latency_ms[stage.stage].append(stage.latency_ms.total)
+                _add_confidence(tally, stage)
+            if result.quality is not None:
+                tally.qualities.append(result.quality)
 
     def flush(self) -> list[Summary]:
         """Everything since the last flush."""
@@ -70,7 +77,31 @@ def _summarise(key: _Key, tally: _Tally) -> Summary:
             "latency_ms": {
                 stage: ExponentialHistogram.of(values) for stage, values in tally.latency_ms.items()
             },
+            "signals": _measure_signals(tally),
         }
+    )
+
+
+def _add_confidence(tally: _Tally, stage: StageResult) -> None:
+    """A classifier's first answer is its prediction; the others are what it did not say."""
+    said: list[BoxResult | RegionResult | ClassResult] = [*stage.boxes, *stage.regions]
+    said += stage.classes[:1]
+    for found in said:
+        # A sum of probabilities may leave 0 to 1 by a rounding.
+        tally.confidence[found.label].append(min(max(found.score, 0.0), 1.0))
+
+
+def _measure_signals(tally: _Tally) -> Signals | None:
+    """None where nothing was measured, as from a child that knows of no signals."""
+    if not tally.confidence and not tally.qualities:
+        return None
+    return Signals(
+        confidence={
+            label: ShareHistogram.of(scores) for label, scores in sorted(tally.confidence.items())
+        },
+        luma=ShareHistogram.of(quality.luma for quality in tally.qualities),
+        clipped_share=ShareHistogram.of(quality.clipped_share for quality in tally.qualities),
+        sharpness=ExponentialHistogram.of(quality.sharpness for quality in tally.qualities),
     )
 
 

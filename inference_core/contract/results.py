@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from inference_core.contract.base import Message
+from inference_core.contract.signals import PictureQuality
 from inference_core.contract.words import FailureCause, VerdictWord
 
 Point = tuple[float, float]
@@ -112,6 +113,7 @@ class FrameResult(Message):
     reasons: tuple[str, ...] = ()
     stages: tuple[StageResult, ...]
     latency_ms: float = Field(description="Picture read to verdict.")
+    quality: PictureQuality | None = None
     budget_ms: float
 
     @property

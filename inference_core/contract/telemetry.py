@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from inference_core.contract.base import Message, Sha256, Slug
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
+from inference_core.contract.signals import Signals
 
 MAX_RECORDS_IN_BATCH = 500
 MAX_SAMPLE_BYTES = 8 * 1024 * 1024
@@ -32,6 +33,7 @@ class Summary(Message):
     latency_ms: dict[str, ExponentialHistogram] = Field(
         default_factory=dict, description="By stage; 'total' is the whole frame."
     )
+    signals: Signals | None = None
 
 
 class Health(Message):

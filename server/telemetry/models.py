@@ -35,6 +35,7 @@ class HourSummary(models.Model):
     lost = models.JSONField(default=dict)
     faults = models.JSONField(default=dict)
     latency_ms = models.JSONField(default=dict, help_text="Histograms by stage.")
+    signals = models.JSONField(null=True, help_text="Merged Signals; null is none reported.")
     updated_at = models.DateTimeField()
 
     class Meta:

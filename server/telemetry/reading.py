@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.telemetry import MAX_RECORDS_IN_BATCH, Gap, Record, Summary
 from server.lib.errors import Invalid, Malformed
 from server.lib.messages import holds_nul
@@ -131,9 +132,18 @@ def _check_summary(summary: Summary) -> None:
     counts = [summary.frames, *summary.verdicts.values()]
     counts += [*summary.lost.values(), *summary.faults.values()]
     for histogram in summary.latency_ms.values():
-        counts += [histogram.zeros, *histogram.buckets.values(), histogram.sum_micro // 10**9]
+        counts += _counts_of(histogram)
+    if summary.signals is not None:
+        counts += _counts_of(summary.signals.sharpness)
+        shares = [summary.signals.luma, summary.signals.clipped_share]
+        shares += summary.signals.confidence.values()
+        counts += [count for histogram in shares for count in histogram.counts.values()]
     if max(counts) > MAX_COUNT:
         raise ValueError(f"a count is above {MAX_COUNT}")
+
+
+def _counts_of(histogram: ExponentialHistogram) -> list[int]:
+    return [histogram.zeros, *histogram.buckets.values(), histogram.sum_micro // 10**9]
 
 
 def hour_of(moment: datetime) -> datetime:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from pydantic_core import from_json
 
+from inference_core.contract.signals import Signals
 from inference_core.contract.telemetry import Gap, Summary
 from server.fleet.models import Device
 from server.lib import clock
@@ -100,21 +101,28 @@ def _merge(writing: _Writing, item: ReadRecord, summary: Summary) -> None:
     row.frames += summary.frames
     row.passed += summary.verdicts.get("pass", 0)
     row.failed += summary.verdicts.get("fail", 0)
-    row.lost, row.faults, row.latency_ms = figures
+    row.lost, row.faults, row.latency_ms, row.signals = figures
     row.updated_at = writing.received_at
     writing.hours[key] = writing.touched[key] = row
     return None
 
 
-def _figures(row: HourSummary, summary: Summary) -> tuple[Any, Any, Any]:
-    """What ``row`` would hold of losses, faults and latencies; ValueError leaves it untouched."""
+def _figures(row: HourSummary, summary: Summary) -> tuple[Any, Any, Any, Any]:
+    """What ``row`` would hold of all that merges; ValueError leaves it untouched."""
     lost, faults, latencies = dict(row.lost), dict(row.faults), read_latencies(row.latency_ms)
     add_counts(lost, summary.lost)
     add_counts(faults, summary.faults)
     merge_latencies(latencies, summary.latency_ms)
     if max(len(lost), len(faults), len(latencies)) > MAX_KEYS:
         raise ValueError(f"the hour would have more than {MAX_KEYS} causes or stages")
-    return lost, faults, {name: _plain(histogram) for name, histogram in latencies.items()}
+    plain_latencies = {name: _plain(histogram) for name, histogram in latencies.items()}
+    return lost, faults, plain_latencies, _merge_signals(row, summary)
+
+
+def _merge_signals(row: HourSummary, summary: Summary) -> Any:
+    if summary.signals is None:
+        return row.signals
+    return _plain(Signals.model_validate(row.signals or {}).merge(summary.signals))
 
 
 def _append(writing: _Writing, item: ReadRecord, acked_seq: int) -> None:
@@ -155,7 +163,7 @@ def _write(writing: _Writing) -> None:
     HourSummary.objects.bulk_create(new)
     HourSummary.objects.bulk_update(
         known,
-        ["frames", "passed", "failed", "lost", "faults", "latency_ms", "updated_at"],
+        ["frames", "passed", "failed", "lost", "faults", "latency_ms", "signals", "updated_at"],
         batch_size=100,
     )
     TelemetryRecord.objects.bulk_create(writing.records)

@@ -9,8 +9,15 @@ from datetime import datetime, timedelta, timezone
 from device_agent.backoff import Backoff
 from device_agent.status import Status, draw
 from device_agent.summaries import Summaries
-from inference_core.contract.results import FrameResult, StageLatency, StageResult
+from inference_core.contract.results import (
+    BoxResult,
+    ClassResult,
+    FrameResult,
+    StageLatency,
+    StageResult,
+)
 from inference_core.contract.serve import FrameDone, FrameLost
+from inference_core.contract.signals import PictureQuality
 from inference_core.contract.words import FailureCause, VerdictWord
 from tests.agent.device import REPOSITORY
 
@@ -59,6 +66,30 @@ def test_a_summary_counts_what_happened_in_its_hour_at_its_camera() -> None:
     assert top.latency_ms["total"].sum_micro == 10_000_000
     assert top.latency_ms["defects"].count == 2
     assert later.hour == NOON.replace(hour=13, minute=0)
+
+
+def test_a_summary_holds_the_scores_of_what_was_said_and_the_quality_of_pictures() -> None:
+    summaries = Summaries()
+    done = frame("top", NOON)
+    box = BoxResult(label="screw", class_id=0, score=0.75, xyxy=(0, 0, 1, 1))
+    said = ClassResult(label="good", class_id=0, score=1.0000001)
+    unsaid = ClassResult(label="bad", class_id=1, score=0.0)
+    stage = done.result.stages[0].model_copy(
+        update={"boxes": (box, box), "classes": (said, unsaid)}
+    )
+    quality = PictureQuality(luma=0.5, clipped_share=0.0, sharpness=120.0)
+    result = done.result.model_copy(update={"stages": (stage,), "quality": quality})
+    summaries.add(SHA256, FrameDone(result=result))
+    summaries.add(SHA256, frame("side", NOON))
+    side, top = sorted(summaries.flush(), key=lambda summary: summary.camera)
+    assert side.signals is None
+    assert top.signals is not None
+    assert {name: found.counts for name, found in top.signals.confidence.items()} == {
+        "good": {63: 1},
+        "screw": {48: 2},
+    }
+    assert top.signals.luma.counts == {32: 1}
+    assert top.signals.sharpness.count == 1
 
 
 def test_a_flush_is_a_delta() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from inference_core.contract.histogram import ExponentialHistogram
+from inference_core.contract.signals import ShareHistogram, Signals
 from server.fleet.models import Device
 from server.lib.errors import Conflict, Invalid, Malformed
 from server.telemetry.models import Cursor, HourSummary, QuarantinedRecord, TelemetryRecord
@@ -51,6 +52,23 @@ def test_a_batch_out_of_order_does_not_pass_the_cursor(device: Device) -> None:
         store(device, event(3))
     assert caught.value.extra == {"acked_seq": 1}
     assert Cursor.objects.get().acked_seq == 1
+
+
+def test_signals_of_one_hour_merge_and_a_record_without_them_keeps_them(device: Device) -> None:
+    one = Signals(luma=ShareHistogram.of([0.1, 0.2]), sharpness=ExponentialHistogram.of([5.0]))
+    other = Signals(luma=ShareHistogram.of([0.1]), confidence={"dent": ShareHistogram.of([0.9])})
+    for number, signals in enumerate((one, other), start=1):
+        store(device, summary(number, frames=2, signals=signals.model_dump(mode="json")))
+    store(device, summary(3, frames=2))
+    assert Signals.model_validate(HourSummary.objects.get().signals) == one.merge(other)
+
+
+def test_impossible_signals_are_set_aside_and_the_rest_is_stored(device: Device) -> None:
+    counts = {"edges": "share64.v1", "counts": {"3": 10**18}}
+    wild = summary(1, frames=2, signals={"luma": counts})
+    assert store(device, wild, summary(2, frames=3)) == 2
+    assert QuarantinedRecord.objects.get().seq == 1
+    assert HourSummary.objects.get().frames == 3
 
 
 def test_a_gap_stands_in_the_place_of_what_was_dropped(device: Device) -> None:

@@ -1,0 +1,1 @@
+"""Signals of a picture itself: quality, likeness, and a place on a map of pictures."""
