@@ -14,7 +14,20 @@ from inference_core.errors import DecodeFailed, NotFinite
 from inference_core.image import Transform
 from inference_core.results import Found
 
-_MODULES: dict[str, str] = {kind: f"inference_core.decode.{kind}" for kind in ("segment", "ctc", "text_boxes")}
+_KINDS = (
+    "anomaly",
+    "classify",
+    "ctc",
+    "detr",
+    "end_to_end",
+    "grid",
+    "listed",
+    "segment",
+    "ssd",
+    "text_boxes",
+    "yolo",
+)
+_MODULES = {kind: f"inference_core.decode.{kind}" for kind in _KINDS}
 """A module has ``decode(outputs, manifest, transform)``; what it reads is known to be finite."""
 
 
