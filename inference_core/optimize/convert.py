@@ -10,7 +10,12 @@ from inference_core.optimize.builders.base import Builder
 
 _MODULES = {
     name: f"inference_core.optimize.builders.{name}"
-    for name in (RuntimeName.ONNXRUNTIME, RuntimeName.OPENVINO, RuntimeName.OPENCV_DNN)
+    for name in (
+        RuntimeName.ONNXRUNTIME,
+        RuntimeName.OPENVINO,
+        RuntimeName.OPENCV_DNN,
+        RuntimeName.TENSORRT,
+    )
 }
 
 

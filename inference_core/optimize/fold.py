@@ -16,7 +16,9 @@ logger = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 
 
-def fold(source: Path, manifest: ModelManifest, folded: Path) -> None:
+def fold(
+    source: Path, manifest: ModelManifest, folded: Path, *, keeps_batch_open: bool = False
+) -> None:
     """Write ``source`` with the manifest's input shape and without what that makes constant.
 
     Operator set, IR version, metadata and the names of inputs and outputs stay. OpenCV and
@@ -24,6 +26,8 @@ def fold(source: Path, manifest: ModelManifest, folded: Path) -> None:
     """
     model = onnx.load(str(source), load_external_data=False)
     _fix_inputs(model, manifest)
+    if keeps_batch_open:
+        _open_batch(model, manifest)
     _run_basic_optimiser(model, folded)
     result = onnx.load(str(folded))
     foreign = {node.domain for node in result.graph.node} - {"", "ai.onnx"}
@@ -44,6 +48,13 @@ def _fix_inputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
                 declared.dim.add().dim_value = size
     # Shapes written down for the open graph would contradict the fixed one.
     del model.graph.value_info[:]
+
+
+def _open_batch(model: onnx.ModelProto, manifest: ModelManifest) -> None:
+    names = {spec.name for spec in manifest.inputs}
+    for value in model.graph.input:
+        if value.name in names:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def _run_basic_optimiser(model: onnx.ModelProto, folded: Path) -> None:
