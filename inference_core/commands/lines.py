@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from inference_core.contract.base import Message
+from inference_core.stdout import give_stdout_back, take_stdout
 
 
 class LineWriter:
@@ -29,18 +29,10 @@ class LineWriter:
 
 @contextmanager
 def claim_stdout() -> Iterator[LineWriter]:
-    """The process's standard output, for the writer alone.
-
-    Native libraries print to file descriptor 1 without asking; it leads to standard error here,
-    so that their words cannot break the lines that a worker parses.
-    """
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
+    """The process's standard output, for the writer alone; given back at the end."""
+    kept = take_stdout()
     try:
         with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as stream:
             yield LineWriter(stream)
     finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        give_stdout_back(kept)

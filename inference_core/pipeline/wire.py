@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from inference_core.contract.base import Message
 from inference_core.contract.serve import Command
+from inference_core.stdout import take_stdout
 
 _log = logging.getLogger(__name__)
 _MAX_LINE_BYTES = 64 * 1024
@@ -29,14 +30,8 @@ class EventStream:
 
     @classmethod
     def capture_stdout(cls) -> EventStream:
-        """Takes file descriptor 1 for events alone.
-
-        Whatever else prints, Python or a native library, lands on stderr from now on.
-        """
-        sys.stdout.flush()
-        events = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
-        return cls(events)
+        """Takes standard output for events alone; whatever else prints lands on stderr."""
+        return cls(os.fdopen(take_stdout(), "wb", buffering=0))
 
     def emit(self, event: Message) -> None:
         """Writes one line. Leaves the process where the agent no longer reads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ Ticket = object
 """Stands for an inference under way; its session alone knows what is inside."""
 
 
+@runtime_checkable
 class AsyncSession(Session, Protocol):
     """A session that computes several inputs at once. ``submit`` and ``wait`` from one thread."""
 

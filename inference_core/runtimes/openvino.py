@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
 from inference_core.contract.words import RuntimeName
 from inference_core.errors import InferenceFailed, LoadFailed
-from inference_core.runtimes.base import DEFAULT_OPTIONS, Array, SessionOptions, check_tensors
+from inference_core.runtimes.base import (
+    DEFAULT_OPTIONS,
+    Array,
+    SessionOptions,
+    Ticket,
+    check_tensors,
+)
 
 XML_NAME = "model.xml"
 WEIGHTS_NAME = "model.bin"
@@ -25,33 +32,82 @@ _MAX_XML_BYTES = 64 * 1024 * 1024
 
 
 class OpenVinoSession:
-    """A compiled model with one inference request."""
+    """A compiled model with an inference request for each input that may be under way.
+
+    ``run`` and ``submit`` share the requests. They are handed out in turn, oldest first.
+    """
 
     def __init__(
-        self, compiled: ov.CompiledModel, manifest: ModelManifest, metadata: dict[str, str]
+        self,
+        compiled: ov.CompiledModel,
+        manifest: ModelManifest,
+        metadata: dict[str, str],
+        in_flight: int,
     ) -> None:
-        self._request: ov.InferRequest | None = compiled.create_infer_request()
+        self._compiled: ov.CompiledModel | None = compiled
+        self._idle = deque(compiled.create_infer_request() for _ in range(in_flight))
+        self.max_in_flight = in_flight
         self.inputs: tuple[TensorSpec, ...] = manifest.inputs
         self.outputs: tuple[TensorSpec, ...] = manifest.outputs
         self.metadata = metadata
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every output of the manifest by its name."""
-        if self._request is None:
-            raise InferenceFailed("the session is closed")
+        request = self._take()
         try:
-            self._request.infer(dict(inputs), share_inputs=True)
-            # The request writes into the same memory next time, so the caller gets copies.
-            return {
-                spec.name: np.array(self._request.get_tensor(spec.name).data)
-                for spec in self.outputs
-            }
+            request.infer(dict(inputs), share_inputs=True)
+            return self._read(request)
         except Exception as error:  # the binding raises bare RuntimeError and TypeError
             raise InferenceFailed(f"OpenVINO: {error}") from error
+        finally:
+            self._idle.append(request)
+
+    def submit(self, inputs: Mapping[str, Array]) -> Ticket:
+        """Starts an inference. Raises ``InferenceFailed`` where all requests are under way."""
+        request = self._take()
+        try:
+            request.start_async(dict(inputs), share_inputs=True)
+        except Exception as error:  # the binding raises bare RuntimeError and TypeError
+            self._idle.append(request)
+            raise InferenceFailed(f"OpenVINO: {error}") from error
+        return request
+
+    def wait(self, ticket: Ticket, timeout_s: float | None = None) -> dict[str, Array]:
+        """The outputs. Raises ``InferenceFailed``, also for a time-out."""
+        if not isinstance(ticket, ov.InferRequest):
+            raise InferenceFailed(f"{type(ticket).__name__} is no ticket of this session")
+        if timeout_s is not None and not ticket.wait_for(round(timeout_s * 1000)):
+            self._abandon(ticket)
+            raise InferenceFailed(f"OpenVINO: no answer within {timeout_s} s")
+        try:
+            ticket.wait()
+            return self._read(ticket)
+        except Exception as error:  # the binding raises bare RuntimeError and TypeError
+            raise InferenceFailed(f"OpenVINO: {error}") from error
+        finally:
+            self._idle.append(ticket)
 
     def close(self) -> None:
         """Gives the memory back."""
-        self._request = None
+        self._idle.clear()
+        self._compiled = None
+
+    def _take(self) -> ov.InferRequest:
+        if self._compiled is None:
+            raise InferenceFailed("the session is closed")
+        if not self._idle:
+            raise InferenceFailed(f"{self.max_in_flight} inferences are under way, no more fit")
+        return self._idle.popleft()
+
+    def _read(self, request: ov.InferRequest) -> dict[str, Array]:
+        """Copies: the request writes into the same memory next time."""
+        return {spec.name: np.array(request.get_tensor(spec.name).data) for spec in self.outputs}
+
+    def _abandon(self, request: ov.InferRequest) -> None:
+        """A request that may still compute is never used again; a fresh one takes its place."""
+        request.cancel()
+        if self._compiled is not None:
+            self._idle.append(self._compiled.create_infer_request())
 
 
 class OpenVino:
@@ -76,13 +132,14 @@ class OpenVino:
             compiled = core.compile_model(model, "CPU", _configure(options))
         except (RuntimeError, ValueError, BadZipFile, OSError) as error:
             raise LoadFailed(f"OpenVINO does not load {path.name}: {error}") from error
-        return OpenVinoSession(compiled, manifest, _read_metadata(model))
+        return OpenVinoSession(compiled, manifest, _read_metadata(model), options.in_flight)
 
 
 def _configure(options: SessionOptions) -> dict[str, Any]:
     return {
         "INFERENCE_NUM_THREADS": options.threads,
-        "NUM_STREAMS": 1,
+        # A stream computes one input at a time with its share of the threads.
+        "NUM_STREAMS": min(options.in_flight, options.threads),
         # The default is bf16 where the CPU has it: then a certificate would not travel.
         "INFERENCE_PRECISION_HINT": "f32",
     }
