@@ -1,7 +1,8 @@
 """Datasets in folders: read safely, pinned by digest, kept apart."""
 
 from inference_core.datasets.disjoint import SharedImagesError, check_disjoint
-from inference_core.datasets.folder import Dataset, DatasetError, Sample, read_dataset
+from inference_core.datasets.folder import Dataset, Sample, read_dataset
+from inference_core.datasets.problem import DatasetError
 
 __all__ = [
     "Dataset",

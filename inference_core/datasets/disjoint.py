@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from inference_core.datasets.folder import Dataset, DatasetError
+from inference_core.datasets.folder import Dataset
+from inference_core.datasets.problem import DatasetError
 
 
 class SharedImagesError(DatasetError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,18 +13,16 @@ from inference_core.contract.dataset import (
     LABELS_FILE,
     MAX_IMAGES,
     MAX_LABELS_BYTES,
+    BoxLabel,
     LabelLine,
+    TextBoxLabel,
     dataset_sha256,
 )
 from inference_core.contract.words import VerdictWord
-from inference_core.errors import BadInput
+from inference_core.datasets.problem import DatasetError
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
-
-
-class DatasetError(BadInput):
-    """The folder is not a dataset; the sentence says where and what to mend."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,10 @@ class Sample:
     mask: Path | None = None
     text: str | None = None
     verdict: VerdictWord | None = None
+    label: str | None = None
+    boxes: tuple[BoxLabel, ...] | None = None
+    text_boxes: tuple[TextBoxLabel, ...] | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ def _sample(root: Path, line: LabelLine, digests: dict[str, str]) -> Sample:
         mask=paths[line.mask] if line.mask else None,
         text=line.text,
         verdict=line.verdict,
+        label=line.label,
+        boxes=line.boxes,
+        text_boxes=line.text_boxes,
+        slices=line.slices,
     )
 
 
