@@ -62,6 +62,10 @@ class ProfileSpec(Document):
     architecture: Literal["x86_64", "aarch64"]
     precisions: tuple[Precision, ...] = Field(min_length=1)
     threads: int = Field(default=1, ge=1, le=256)
+    accelerator: Slug | None = Field(
+        default=None,
+        description='A chip that the artifact must be compiled for: "edgetpu".',
+    )
     tensorrt: TensorRtProfile | None = None
 
 
