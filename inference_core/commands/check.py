@@ -1,4 +1,4 @@
-"""``infer check``: whether the rules of a pipeline can be evaluated at all."""
+"""``infer check``: whether the stages and rules of a pipeline make sense."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.pipeline import PipelineSpec
 from inference_core.errors import BadInput
 from inference_core.files import read_document
-from inference_core.pipeline.rules import check_rules
+from inference_core.pipeline.checks import check_pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODEL=FILE",
-        help="the manifest of a model, for each of them; then class names are checked too",
+        help="the manifest of each model; then class names and what models can do are checked too",
     )
     parser.add_argument("--json", action="store_true", help='print {"problems": [...]}')
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 the rules make sense, 1 they do not, 2 a file cannot be read."""
+    """0 the pipeline makes sense, 1 it does not, 2 a file cannot be read."""
     spec = read_document(args.pipeline, PipelineSpec)
-    problems = check_rules(spec, _read_decoders(spec, args.manifest))
+    problems = check_pipeline(spec, _read_decoders(spec, args.manifest))
     if args.json:
         sys.stdout.write(json.dumps({"problems": problems}, ensure_ascii=False) + "\n")
     else:

@@ -1,126 +1,92 @@
-"""Rules over the results of the stages: an expression language that cannot run away."""
+"""Rules over the results of the stages."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from typing import Any
-
-from simpleeval import DEFAULT_OPERATORS, InvalidExpression, SimpleEval
+from collections.abc import Mapping
 
 from inference_core.contract.decoders import Decoder
-from inference_core.contract.pipeline import PipelineSpec, Rule
-from inference_core.contract.results import StageLatency, StageResult
-from inference_core.pipeline.findings import FINDINGS, Findings, present
-
-_OPERATORS = (
-    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.UAdd, ast.USub, ast.Not,
-    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn,
-)  # fmt: skip
-_NODES = (
-    ast.Name, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp,
-    ast.Call, ast.keyword, ast.Attribute, ast.Constant,
-)  # fmt: skip
-_MAY_BE_ASKED: dict[type, set[str]] = {
-    **{findings: set(findings.QUESTIONS) for findings in FINDINGS.values()},
-    str: {"startswith", "endswith", "upper", "lower"},
-}
-_CANNOT_BE_EVALUATED = (
-    InvalidExpression, SyntaxError, ValueError, TypeError, AttributeError, ArithmeticError,
-    RecursionError, MemoryError,
-)  # fmt: skip
-_NO_TIME = StageLatency(preprocess=0, infer=0, postprocess=0, total=0)
+from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
+from inference_core.pipeline.expressions import (
+    CANNOT_BE_EVALUATED,
+    Names,
+    answer,
+    find_problem,
+    walk,
+)
+from inference_core.pipeline.findings import Findings, find_nothing, kinds_of, present
 
 
-def find_failures(spec: PipelineSpec, findings: Mapping[str, Findings]) -> tuple[str, ...]:
+def find_failures(spec: PipelineSpec, findings: Names) -> tuple[str, ...]:
     """Why the part fails; empty is PASS. A rule that cannot be evaluated is a reason too."""
     reasons = (_apply(rule, findings) for rule in spec.rules)
     return tuple(reason for reason in reasons if reason is not None)
 
 
+def must_escalate(stage: Stage, findings: Findings) -> bool:
+    """Whether the stages after this one must look too; in doubt they must."""
+    try:
+        return answer(stage.escalate_when or "True", {stage.id: findings}, bare=stage.id)
+    except CANNOT_BE_EVALUATED:
+        return True
+
+
 def check_rules(spec: PipelineSpec, decoders: Mapping[str, Decoder] | None = None) -> list[str]:
     """What is wrong with the rules, a sentence each; empty where they can be evaluated.
 
-    Every rule, and every part of it, is tried on a part where nothing is found. ``decoders``
-    by stage id check class names too; without them a stage may be of any kind that answers
-    all the questions put to it.
+    Every expression, and every part of it, is tried on a part where nothing is found.
+    ``decoders`` by stage id check class names too; without them a stage may be of any kind that
+    answers all the questions put to it.
     """
     findings = {
-        stage.id: _nothing_found(spec, stage.id, decoders[stage.id] if decoders else None)
+        stage.id: _nothing_found(spec, stage, decoders[stage.id] if decoders else None)
         for stage in spec.stages
     }
-    return [problem for rule in spec.rules for problem in _find_problems(rule.fail, findings)]
+    problems = [_check_escalation(stage, findings[stage.id]) for stage in spec.stages]
+    problems += [_check_rule(rule, findings) for rule in spec.rules]
+    return [problem for problem in problems if problem]
 
 
-def _apply(rule: Rule, findings: Mapping[str, Findings]) -> str | None:
+def _apply(rule: Rule, findings: Names) -> str | None:
     try:
-        return rule.because if _answer(rule.fail, findings) else None
-    except _CANNOT_BE_EVALUATED as error:
+        return rule.because if answer(rule.fail, findings) else None
+    except CANNOT_BE_EVALUATED as error:
         return f"{rule.because}: the rule {rule.fail!r} cannot be evaluated: {error}"
 
 
-def _answer(expression: str, findings: Mapping[str, Findings]) -> bool:
-    answer = _evaluate(expression, _parse(expression), findings)
-    if not isinstance(answer, bool):
-        raise TypeError(f"it gives {type(answer).__name__}, not true or false")
-    return answer
+def _check_rule(rule: Rule, findings: Names) -> str | None:
+    problem = find_problem(rule.fail, findings)
+    return problem and f"the rule {rule.fail!r} cannot be evaluated: {problem}"
 
 
-def _evaluate(expression: str, node: ast.expr, findings: Mapping[str, Findings]) -> Any:
-    evaluator = SimpleEval(
-        operators={kind: DEFAULT_OPERATORS[kind] for kind in _OPERATORS},
-        functions={},
-        names=dict(findings),
-        allowed_attrs=_MAY_BE_ASKED,
+def _check_escalation(stage: Stage, findings: Findings) -> str | None:
+    if stage.escalate_when is None:
+        return None
+    problem = find_problem(stage.escalate_when, {stage.id: findings}, bare=stage.id)
+    return problem and (
+        f"escalate_when {stage.escalate_when!r} of stage {stage.id!r} "
+        f"cannot be evaluated: {problem}"
     )
-    evaluator.nodes = {kind: evaluator.nodes[kind] for kind in _NODES}
-    return evaluator.eval(expression, previously_parsed=node)
 
 
-@lru_cache(maxsize=256)
-def _parse(expression: str) -> ast.expr:
-    """One expression: statements and lists of them are syntax errors here."""
-    return ast.parse(expression.strip(), mode="eval").body
-
-
-def _nothing_found(spec: PipelineSpec, stage_id: str, decoder: Decoder | None) -> Findings:
-    empty = StageResult(stage=stage_id, latency_ms=_NO_TIME)
+def _nothing_found(spec: PipelineSpec, stage: Stage, decoder: Decoder | None) -> Findings:
+    empty = find_nothing(stage)
     if decoder is not None:
-        return present(empty, decoder, mm_per_px=1.0)
-    asked = {
+        return present(stage, empty, decoder, mm_per_px=1.0)
+    kinds = kinds_of(stage)
+    able = [kind for kind in kinds if _find_asked(spec, stage) <= kind.QUESTIONS]
+    return (able or kinds)[0](empty, None, 1.0)
+
+
+def _find_asked(spec: PipelineSpec, stage: Stage) -> set[str]:
+    """All that is asked of a stage, whoever asks."""
+    every = frozenset[str]().union(*(kind.QUESTIONS for kind in kinds_of(stage)))
+    nodes = [node for rule in spec.rules for node in walk(rule.fail)]
+    nodes += walk(stage.escalate_when or "True", stage.id, every)
+    return {
         node.attr
-        for rule in spec.rules
-        for node in _walk(rule.fail)
+        for node in nodes
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
-        and node.value.id == stage_id
+        and node.value.id == stage.id
     }
-    able = [kind for kind in FINDINGS.values() if asked <= kind.QUESTIONS]
-    return (able or list(FINDINGS.values()))[0](empty, None, 1.0)
-
-
-def _find_problems(expression: str, findings: Mapping[str, Findings]) -> list[str]:
-    """A problem hides behind ``and`` and ``or`` until a part with that defect comes along."""
-    try:
-        _answer(expression, findings)
-        for node in _walk(expression):
-            _try_alone(expression, node, findings)
-    except _CANNOT_BE_EVALUATED as error:
-        return [f"the rule {expression!r} cannot be evaluated: {error}"]
-    return []
-
-
-def _try_alone(expression: str, node: ast.expr, findings: Mapping[str, Findings]) -> None:
-    try:
-        _evaluate(expression, node, findings)
-    except ZeroDivisionError:
-        return  # the whole expression may well guard it, and the whole was evaluated
-
-
-def _walk(expression: str) -> Iterator[ast.expr]:
-    try:
-        tree = _parse(expression)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # evaluating the whole expression says so better
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.expr))

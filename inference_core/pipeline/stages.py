@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from inference_core.contract.pipeline import Stage
 from inference_core.contract.results import StageLatency, StageResult
 from inference_core.contract.words import FailureCause
 from inference_core.decode.lookup import decode
-from inference_core.errors import CoreError
-from inference_core.image import prepare
+from inference_core.errors import CoreError, DecodeFailed
+from inference_core.image import Preparer
+from inference_core.pipeline.follow import Following, Turn
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.models import LoadedModel
-from inference_core.runtimes.base import check_outputs
+from inference_core.pipeline.stopwatch import Stopwatch, to_ms
+from inference_core.pipeline.views import View, check_limits, join, place, see_crops, see_whole
+from inference_core.results import Found
+from inference_core.runtimes.base import Array, check_outputs
 
 _log = logging.getLogger(__name__)
+
+Infer = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""From the inputs of one model to its outputs; ``Session.run`` is one."""
 
 
 @dataclass(frozen=True)
@@ -27,48 +35,80 @@ class Outcome:
     complaint: str | None = None
 
 
-def look(stage: Stage, model: LoadedModel, frame: Frame) -> StageResult:
-    """What the model finds on the frame, or on the stage's region of it. Raises ``CoreError``."""
-    begun = time.perf_counter()
-    prepared = prepare(frame.picture, model.manifest, stage.region)
-    fed = time.perf_counter()
-    outputs = model.session.run({model.manifest.inputs[0].name: prepared.tensor})
-    inferred = time.perf_counter()
-    check_outputs(outputs, model.manifest.outputs)
-    found = decode(outputs, model.manifest, prepared.transform)
-    fields = found.to_fields(frame.mm_per_px)
-    done = time.perf_counter()
-    latency = StageLatency(
-        preprocess=to_ms(fed - begun),
-        infer=to_ms(inferred - fed),
-        postprocess=to_ms(done - inferred),
-        total=to_ms(done - begun),
-    )
-    return StageResult(stage=stage.id, **fields, latency_ms=latency)
+class StageRunner:
+    """A stage with buffers of its own: one frame at a time, not thread-safe."""
 
+    def __init__(
+        self, stage: Stage, model: LoadedModel, infer: Infer, following: Following | None
+    ) -> None:
+        self._stage = stage
+        self._manifest = model.manifest
+        self._input = model.manifest.inputs[0].name
+        self._infer = infer
+        self._following = following
+        self._preparer = Preparer(model.manifest)
 
-def attempt(stage: Stage, model: LoadedModel, frame: Frame) -> Outcome:
-    """As ``look``, but a fault becomes part of the result: the frame is judged all the same."""
-    begun = time.perf_counter()
-    try:
-        return Outcome(look(stage, model, frame))
-    except MemoryError:
-        raise  # the process is at its end, not the frame
-    except CoreError as error:
-        _log.warning("stage %s on %s: %s", stage.id, frame.source, error)
-        return _fault(stage, begun, error.cause, str(error))
-    except Exception as error:  # noqa: BLE001 whatever a model provokes fails its part only
-        _log.exception("stage %s on %s", stage.id, frame.source)
-        return _fault(stage, begun, FailureCause.OTHER, f"{type(error).__name__}: {error}")
+    def attempt(self, frame: Frame, earlier: StageResult | None, turn: Turn) -> Outcome:
+        """What the model finds; ``earlier`` is the result that the stage crops from.
 
+        A fault becomes part of the result: the frame is judged all the same. ``turn`` is for
+        frames that overlap: they are followed in order.
+        """
+        begun = time.perf_counter()
+        try:
+            return Outcome(self._look(frame, earlier, turn))
+        except MemoryError:
+            raise  # the process is at its end, not the frame
+        except CoreError as error:
+            _log.warning("stage %s on %s: %s", self._stage.id, frame.source, error)
+            return self._fault(begun, error.cause, str(error))
+        except Exception as error:  # noqa: BLE001 whatever a model provokes fails its part only
+            _log.exception("stage %s on %s", self._stage.id, frame.source)
+            return self._fault(begun, FailureCause.OTHER, f"{type(error).__name__}: {error}")
 
-def to_ms(seconds: float) -> float:
-    """Milliseconds, to the microsecond."""
-    return round(seconds * 1000, 3)
+    def warm_up(self, frame: Frame) -> None:
+        """One run on the frame, also of a stage that would have nothing to look at there.
 
+        Raises ``CoreError``.
+        """
+        self._look_at_one(see_whole(self._stage, frame), Stopwatch())
 
-def _fault(stage: Stage, begun: float, cause: FailureCause, detail: str) -> Outcome:
-    total = to_ms(time.perf_counter() - begun)
-    latency = StageLatency(preprocess=0, infer=0, postprocess=0, total=total)
-    result = StageResult(stage=stage.id, latency_ms=latency, fault=cause)
-    return Outcome(result, f"stage {stage.id!r} failed: {detail}"[:500])
+    def _look(self, frame: Frame, earlier: StageResult | None, turn: Turn) -> StageResult:
+        watch = Stopwatch()
+        if self._stage.crops_of is not None and earlier is not None:
+            founds = self._look_at(see_crops(frame, earlier), watch)
+            fields = join([found.to_fields(frame.mm_per_px) for found in founds])
+        else:
+            found = self._look_at_frame(frame, watch)
+            fields = found.to_fields(frame.mm_per_px)
+            if self._following is not None:
+                with turn(watch):
+                    fields |= self._following.follow(found, frame)
+        check_limits(self._stage, fields)
+        watch.has_decoded()
+        return StageResult(stage=self._stage.id, **fields, latency_ms=watch.read())
+
+    def _look_at_frame(self, frame: Frame, watch: Stopwatch) -> Found:
+        if self._stage.tiles is None:
+            return self._look_at_one(see_whole(self._stage, frame), watch)
+        raise DecodeFailed("tiles")
+
+    def _look_at(self, views: Iterable[View], watch: Stopwatch) -> list[Found]:
+        """One after the other: the views of a frame share the tensor of the stage."""
+        return [self._look_at_one(view, watch) for view in views]
+
+    def _look_at_one(self, view: View, watch: Stopwatch) -> Found:
+        prepared = self._preparer.prepare(view.picture, view.window)
+        watch.has_prepared()
+        outputs = self._infer({self._input: prepared.tensor})
+        watch.has_inferred()
+        check_outputs(outputs, self._manifest.outputs)
+        found = place(decode(outputs, self._manifest, prepared.transform), view)
+        watch.has_decoded()
+        return found
+
+    def _fault(self, begun: float, cause: FailureCause, detail: str) -> Outcome:
+        total = to_ms(time.perf_counter() - begun)
+        latency = StageLatency(preprocess=0, infer=0, postprocess=0, total=total)
+        result = StageResult(stage=self._stage.id, latency_ms=latency, fault=cause)
+        return Outcome(result, f"stage {self._stage.id!r} failed: {detail}"[:500])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_core.contract.pipeline import PipelineSpec, Rule
+from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
 from inference_core.contract.results import RegionResult, StageLatency, StageResult, TextLineResult
 from inference_core.pipeline.findings import Findings, present
 from inference_core.pipeline.patterns import RefusedPattern, compile_pattern
@@ -14,6 +14,7 @@ from inference_core.pipeline.rules import check_rules, find_failures
 from tests.core.core_models import reader, sample_manifest, sample_pipeline, segmenter
 
 NO_TIME = StageLatency(preprocess=0, infer=0, postprocess=0, total=0)
+DEFECTS, MARKING = Stage(id="defects", model="d"), Stage(id="marking", model="m")
 DECODERS = {"defects": segmenter().decoder, "marking": reader().decoder}
 
 
@@ -45,8 +46,8 @@ def findings(text: str = "TDA1517P", scale: float | None = 0.2) -> dict[str, Fin
     lines = (line,) if text else ()
     marking = StageResult(stage="marking", lines=lines, latency_ms=NO_TIME)
     return {
-        "defects": present(defects, DECODERS["defects"], scale),
-        "marking": present(marking, DECODERS["marking"], scale),
+        "defects": present(DEFECTS, defects, DECODERS["defects"], scale),
+        "marking": present(MARKING, marking, DECODERS["marking"], scale),
     }
 
 
