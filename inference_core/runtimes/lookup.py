@@ -13,6 +13,8 @@ _EXTRAS: dict[RuntimeName, str] = {
     RuntimeName.ONNXRUNTIME: "onnx",
     RuntimeName.OPENVINO: "openvino",
     RuntimeName.OPENCV_DNN: "opencv",
+    RuntimeName.LITERT: "litert",
+    RuntimeName.TENSORRT: "tensorrt",
 }
 """A runtime is one file of this folder, named like it, and the extra that installs it."""
 

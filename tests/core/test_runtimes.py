@@ -54,7 +54,6 @@ def to_ir(onnx_path: Path, archive: Path, compression: int = ZIP_STORED) -> Path
 
 def test_every_runtime_is_available_with_its_version() -> None:
     found = available()
-    assert set(found) == set(REAL)
     for name in REAL:
         assert found[name].version == get_runtime(name).version()
         assert found[name].reason is None
@@ -200,8 +199,8 @@ def test_an_absent_package_says_what_to_install() -> None:
 
 
 def test_a_runtime_that_this_version_lacks_is_refused() -> None:
-    with pytest.raises(RuntimeUnavailable, match="no runtime tensorrt"):
-        get_runtime(RuntimeName.TENSORRT)
+    with pytest.raises(RuntimeUnavailable, match="no runtime litert"):
+        get_runtime(RuntimeName.LITERT)
 
 
 def test_the_fake_answers_what_it_is_told(tmp_path: Path) -> None:
