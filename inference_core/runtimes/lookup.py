@@ -32,8 +32,6 @@ def get_runtime(name: RuntimeName) -> Runtime:
 
     Raises ``RuntimeUnavailable``, which says what to install.
     """
-    if name not in _EXTRAS and name is not RuntimeName.FAKE:
-        raise RuntimeUnavailable(f"this version of Linewarden has no runtime {name}")
     try:
         module = import_module(f"inference_core.runtimes.{name}")
     except ImportError as error:

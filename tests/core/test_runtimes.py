@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.words import RuntimeName
-from inference_core.errors import InferenceFailed, LoadFailed, RuntimeUnavailable
+from inference_core.errors import InferenceFailed, LoadFailed
 from inference_core.image import prepare
 from inference_core.runtimes.base import Session, SessionOptions, run_on_zeros
 from inference_core.runtimes.lookup import available, get_runtime
@@ -196,11 +196,6 @@ def test_an_absent_package_says_what_to_install() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "pip install 'linewarden[onnx]'" in done.stdout
-
-
-def test_a_runtime_that_this_version_lacks_is_refused() -> None:
-    with pytest.raises(RuntimeUnavailable, match="no runtime litert"):
-        get_runtime(RuntimeName.LITERT)
 
 
 def test_the_fake_answers_what_it_is_told(tmp_path: Path) -> None:
