@@ -66,7 +66,7 @@ def decode(
         for score, corners in _find(probability, decoder)
         if (polygon := _place(corners * stride, transform)) is not None
     ]
-    ordered = _sort_for_reading(found[: decoder.max_boxes])
+    ordered = sort_for_reading(found[: decoder.max_boxes])
     return TextBoxes(
         score=np.array([score for score, _ in ordered], dtype=np.float64),
         polygons=tuple(polygon for _, polygon in ordered),
@@ -110,17 +110,17 @@ def _place(corners: Floats, transform: Transform) -> Floats | None:
     middle = polygon.mean(axis=0)
     if not (x <= middle[0] <= x + width and y <= middle[1] <= y + height):
         return None
-    return _from_top_left(np.clip(polygon, (x, y), (x + width, y + height)))
+    return from_top_left(np.clip(polygon, (x, y), (x + width, y + height)))
 
 
-def _from_top_left(corners: Floats) -> Floats:
+def from_top_left(corners: Floats) -> Floats:
     """Of the two left corners the upper one first; ``boxPoints`` runs clockwise already."""
     by_x = np.argsort(corners[:, 0], kind="stable")
     first = min(by_x[:2], key=lambda index: corners[index, 1])
     return np.roll(corners, -int(first), axis=0)
 
 
-def _sort_for_reading(found: list[tuple[float, Floats]]) -> list[tuple[float, Floats]]:
+def sort_for_reading(found: list[tuple[float, Floats]]) -> list[tuple[float, Floats]]:
     """Rows from the top, and from the left within a row."""
     waiting = sorted(found, key=lambda pair: float(pair[1][:, 1].mean()))
     ordered: list[tuple[float, Floats]] = []
