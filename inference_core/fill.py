@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from inference_core.contract.manifest import ModelManifest, Preprocess
 from inference_core.errors import BadInput
-from inference_core.picture import Picture
-
-Window = tuple[int, int, int, int]
-"""x, y, width, height in whole pixels."""
+from inference_core.picture import Picture, Window
 
 Planes = NDArray[np.uint8]
 

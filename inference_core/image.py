@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from inference_core.contract.manifest import ModelManifest, Preprocess
 from inference_core.errors import BadInput
-from inference_core.fill import TensorWriter, Window
+from inference_core.fill import TensorWriter
 from inference_core.lighting import LIGHTING
-from inference_core.picture import MAX_PIXELS, Picture, decode_picture, read_picture
+from inference_core.picture import MAX_PIXELS, Picture, Window, decode_picture, read_picture
 
 __all__ = [
     "Prepared",
@@ -24,6 +24,7 @@ __all__ = [
     "cut_out",
     "decode_picture",
     "find_window",
+    "place_region",
     "prepare",
     "read_picture",
 ]
@@ -121,13 +122,18 @@ def prepare(frame: Picture, manifest: ModelManifest, region: Region | None = Non
 
 
 def find_window(frame: Picture, region: Region) -> Window:
-    """A region in whole pixels; one thinner than a pixel is the pixel under its middle.
+    """``place_region`` on this frame."""
+    return place_region(_check_frame(frame)[2:], region)
 
-    No edge lies further than a pixel from where the region has it.
+
+def place_region(size: tuple[int, int], region: Region) -> Window:
+    """A region in whole pixels of a frame of width × height.
+
+    No edge lies further than a pixel from where the region has it; a region thinner than a
+    pixel is the pixel under its middle.
     """
-    _, _, width, height = _check_frame(frame)
-    x, across = _find_span(region[0], region[2], width)
-    y, down = _find_span(region[1], region[3], height)
+    x, across = _find_span(region[0], region[2], size[0])
+    y, down = _find_span(region[1], region[3], size[1])
     return x, y, across, down
 
 

@@ -15,6 +15,9 @@ from inference_core.errors import BadInput, CorruptPicture
 Picture = NDArray[np.uint8]
 """H×W×3, BGR."""
 
+Window = tuple[int, int, int, int]
+"""x, y, width, height in whole pixels of a frame."""
+
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
