@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from inference_core.contract.manifest import ModelManifest
-from inference_core.decode.lookup import decode
 from inference_core.decode.blobs import MAX_REGIONS
+from inference_core.decode.lookup import decode
 from inference_core.errors import DecodeFailed, NotFinite
 from inference_core.image import Transform, prepare
 from inference_core.results import Regions
