@@ -29,6 +29,8 @@ _RUNTIMES_OF_SUFFIX: dict[str, tuple[RuntimeName, ...]] = {
 }
 """What can load a file, the likeliest first."""
 
+SUFFIXES = tuple(_RUNTIMES_OF_SUFFIX)
+
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """``--runtime``, ``--manifest`` and ``--threads``, alike in every command."""
@@ -47,17 +49,21 @@ def load_for_cli(
     artifact: Path,
     *,
     given: Path | None = None,
+    manifest: ModelManifest | None = None,
     runtime: str | None = None,
     options: SessionOptions = SessionOptions(threads=2),  # noqa: B008 it is frozen
 ) -> LoadedModel:
     """A model ready to run, with the runtime that was asked for or that suits the file.
 
+    ``given`` is the file of a manifest; ``manifest`` is one that was read before.
+
     Raises ``BadInput``, ``LoadFailed`` and ``RuntimeUnavailable``, which says what to install.
     """
     require_file(artifact)
     name = choose_runtime(artifact) if runtime is None else RuntimeName(runtime)
-    manifest = resolve_from_file(read_manifest(artifact, given), artifact)
-    return load_model(artifact, manifest, name, options)
+    _require_readable(artifact, name)
+    whole = resolve_from_file(manifest or read_manifest(artifact, given), artifact)
+    return load_model(artifact, whole, name, options)
 
 
 def read_manifest(artifact: Path, given: Path | None = None) -> ModelManifest:
@@ -100,6 +106,17 @@ def choose_runtime(artifact: Path) -> RuntimeName:
         known = ", ".join(_RUNTIMES_OF_SUFFIX)
         raise BadInput(f"what reads {artifact.name} is not known from its name; use {known}")
     return next(filter(_is_installed, candidates), candidates[0])
+
+
+def _require_readable(artifact: Path, name: RuntimeName) -> None:
+    suffix = artifact.suffix.lower()
+    if name in _RUNTIMES_OF_SUFFIX.get(suffix, (name,)):
+        return
+    read = " or ".join(other for other, names in _RUNTIMES_OF_SUFFIX.items() if name in names)
+    raise BadInput(
+        f"{name} does not read {suffix} files, it reads {read}; make one from the ONNX model "
+        f"with: infer build MODEL.onnx --runtime {name}"
+    )
 
 
 def _is_installed(name: RuntimeName) -> bool:

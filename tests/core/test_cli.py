@@ -5,19 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
 
 import inference_core
 from inference_core import cli
-from inference_core.contract.results import FrameResult
 from inference_core.errors import CoreError
-from tests.core.core_models import BOARD, DEMO, MODELS, board
+from tests.core.core_models import DEMO, MODELS
 
-PIPELINE = ["run", str(DEMO / "pipeline.yaml"), "--models", str(MODELS), "--mm-per-px", "0.2"]
 HEAVY = {"cv2", "numpy", "onnxruntime", "openvino", "simpleeval"}
 MODELS_USED = ("board-defects", "chip-marking")
-MODEL = ["run", str(MODELS / "chip-marking" / "model.onnx")]
 
 
 def run_python(script: str) -> str:
@@ -33,65 +29,6 @@ def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     complaint = capsys.readouterr().err
     assert complaint.count("\n") == 1
     return complaint
-
-
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "opencv_dnn"])
-def test_a_pipeline_judges_a_picture(
-    runtime: str, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    assert cli.main([*PIPELINE, str(BOARD), "--json", "--runtime", runtime]) == 0
-    result = FrameResult.model_validate_json(capfdbinary.readouterr().out)
-    assert result.verdict == "pass"
-    assert [line.text for line in result.stages[1].lines] == ["TDA1517P"]
-
-
-def test_a_model_alone_says_what_it_finds(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cv2.imwrite(str(tmp_path / "word.png"), board()[345:368, 380:480])
-    assert cli.main([*MODEL, str(tmp_path)]) == 0
-    assert "'CREATIVE'" in capsys.readouterr().out
-
-
-def test_overlays_are_written(tmp_path: Path) -> None:
-    assert cli.main([*PIPELINE, str(BOARD), "--overlay", str(tmp_path / "out")]) == 0
-    (drawn,) = (tmp_path / "out").iterdir()
-    assert drawn.name == "000000-board.jpg"
-    assert cv2.imread(str(drawn)).shape == (480, 640, 3)
-
-
-def test_a_corrupt_picture_is_named_and_the_rest_is_judged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.jpg").write_bytes(BOARD.read_bytes()[:2000])
-    (tmp_path / "b.jpg").write_bytes(BOARD.read_bytes())
-    assert cli.main([*PIPELINE, str(tmp_path)]) == cli.EXIT_GATE_FAILED
-    said = capsys.readouterr()
-    assert "a.jpg" in said.err
-    assert "b.jpg  PASS" in said.out
-
-
-def test_without_a_scale_the_part_fails_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([*PIPELINE[:-2], str(BOARD)]) == 0
-    said = capsys.readouterr().out
-    assert "FAIL" in said
-    assert "no mm_per_px" in said
-
-
-def test_wrong_use_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "does not exist" in refuse(capsys, *PIPELINE, str(tmp_path / "gone.jpg"))
-    assert "hold no picture" in refuse(capsys, *PIPELINE, str(tmp_path))
-    assert "--models" in refuse(capsys, *PIPELINE[:2], str(BOARD))
-    (tmp_path / "lonely.onnx").write_bytes(b"")
-    assert "no manifest beside" in refuse(capsys, "run", str(tmp_path / "lonely.onnx"), str(BOARD))
-    (tmp_path / "broken.yaml").write_text("pipeline: x\nstages: [")
-    assert "is no YAML" in refuse(
-        capsys, "run", str(tmp_path / "broken.yaml"), str(BOARD), "--models", str(tmp_path)
-    )
-    (tmp_path / "empty.yaml").write_text("pipeline: x")
-    assert "is no PipelineSpec: stages: Field required" in refuse(
-        capsys, "run", str(tmp_path / "empty.yaml"), str(BOARD), "--models", str(tmp_path)
-    )
 
 
 def test_an_unknown_command_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
