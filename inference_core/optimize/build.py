@@ -86,6 +86,7 @@ class _Build:
             model=materials.model,
             calibration_sha256=self._job.calibration_sha256,
             tensorrt=self._job.profile.tensorrt,
+            accelerator=self._job.profile.accelerator,
             tell=lambda detail: self._tell("convert", self._share, detail),
         )
 

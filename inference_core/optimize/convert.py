@@ -15,6 +15,7 @@ _MODULES = {
         RuntimeName.OPENVINO,
         RuntimeName.OPENCV_DNN,
         RuntimeName.TENSORRT,
+        RuntimeName.LITERT,
     )
 }
 

@@ -29,6 +29,8 @@ class Source:
     """The graph as it came, its batch perhaps still open."""
     calibration_sha256: str = ""
     tensorrt: TensorRtProfile | None = None
+    accelerator: str | None = None
+    """A chip that the artifact is compiled for, as the profile names it."""
     tell: Callable[[str], None] = keep_silent
     """Takes one line on how a conversion of minutes goes."""
 
