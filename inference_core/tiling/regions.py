@@ -73,7 +73,8 @@ def _shares_pixels(every: Regions, one: int, other: int) -> bool:
     box = np.concatenate([both[:, :2].max(axis=0), both[:, 2:].min(axis=0)])
     first, second = (_draw(every.polygons[index], box) for index in (one, other))
     # Outlines are simplified within a pixel: what meets may miss by as much.
-    return bool((np.asarray(cv2.dilate(first, _NEIGHBOURS)) & second).any())
+    near = np.asarray(cv2.dilate(first, _NEIGHBOURS), dtype=np.uint8)
+    return bool((near & second).any())
 
 
 def _draw(polygon: Floats, box: Floats) -> Mask:
