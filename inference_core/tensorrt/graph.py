@@ -22,6 +22,8 @@ def check_quantisation(graph: Path) -> None:
         model = onnx.load(str(graph))
     except Exception as error:  # protobuf's decoder raises its own, which onnx does not name
         raise ConversionFailed(f"{graph.name} is no ONNX file: {error}") from error
+    if not model.graph.output:
+        raise ConversionFailed(f"{graph.name} is no ONNX file: it has no outputs")
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type in _QUANTISED and (problem := _find_problem(node, constants)):
