@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
+    "dataset": ("inference_core.commands.dataset", "convert, split and describe labelled sets"),
 }
 """A module has ``add_arguments(parser)`` and ``execute(args) -> int``; only one is imported."""
 

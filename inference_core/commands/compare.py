@@ -6,19 +6,30 @@ import argparse
 from pathlib import Path
 
 from inference_core.commands.lines import claim_stdout
+from inference_core.commands.loading import (
+    choose_runtime,
+    read_manifest,
+    require_file,
+    resolve_from_file,
+)
 from inference_core.contract.build import ParityFigures, ParityLimits
-from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.words import RuntimeName
 from inference_core.errors import NotFinite
-from inference_core.files import read_document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("reference", type=Path, metavar="REFERENCE", help="the ONNX file")
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
-    parser.add_argument("--manifest", type=Path, required=True, help="the ModelManifest, JSON")
-    parser.add_argument("--runtime", type=RuntimeName, choices=list(RuntimeName), required=True)
+    parser.add_argument(
+        "--manifest", type=Path, help="default: beside the reference, or recognised from it"
+    )
+    parser.add_argument(
+        "--runtime",
+        type=RuntimeName,
+        choices=list(RuntimeName),
+        help="of the artifact; default: what suits the file",
+    )
     parser.add_argument("--dataset", type=Path, required=True, metavar="DIR")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one ParityFigures")
@@ -31,11 +42,11 @@ def execute(args: argparse.Namespace) -> int:
     limits = ParityLimits()
     with claim_stdout() as out:
         try:
-            figures = _compare(args)
+            figures, reason = _compare(args, limits)
         except NotFinite as error:
             out.write_line(f"refused: {error}")
             return 1
-        refusal = parity.refuse_candidate(args.artifact.name, figures, limits)
+        refusal = reason or parity.refuse_candidate(args.artifact.name, figures, limits)
         if args.json:
             out.write_message(figures)
         else:
@@ -44,19 +55,20 @@ def execute(args: argparse.Namespace) -> int:
         return 1 if refusal else 0
 
 
-def _compare(args: argparse.Namespace) -> ParityFigures:
+def _compare(args: argparse.Namespace, limits: ParityLimits) -> tuple[ParityFigures, str | None]:
+    """The figures, and why the reference itself proves nothing, if so."""
     from inference_core.datasets import read_dataset
-    from inference_core.decode.ctc import resolve_alphabet
     from inference_core.optimize import parity
     from inference_core.runtimes.base import SessionOptions
     from inference_core.runtimes.lookup import get_runtime
 
-    given = read_document(args.manifest, ModelManifest)
+    manifest = resolve_from_file(read_manifest(args.reference, args.manifest), args.reference)
+    require_file(args.artifact)
     golden = read_dataset(args.dataset)
     options = SessionOptions(threads=args.threads)
-    reference = get_runtime(RuntimeName.ONNXRUNTIME).load(args.reference, given, options)
-    manifest = resolve_alphabet(given, reference.metadata)
-    artifact = get_runtime(args.runtime).load(args.artifact, manifest, options)
-    return parity.compare(
-        parity.evaluate(reference, manifest, golden), parity.evaluate(artifact, manifest, golden)
-    )
+    reference = get_runtime(RuntimeName.ONNXRUNTIME).load(args.reference, manifest, options)
+    name = args.runtime or choose_runtime(args.artifact)
+    artifact = get_runtime(name).load(args.artifact, manifest, options)
+    judged = parity.evaluate(reference, manifest, golden)
+    figures = parity.compare(judged, parity.evaluate(artifact, manifest, golden))
+    return figures, parity.refuse_reference(judged, limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ class ConfusionMatrix:
 
     def __init__(self, class_count: int) -> None:
         self._classes = class_count
-        self._pixels = np.zeros((class_count, class_count), np.int64)
+        self.pixels = np.zeros((class_count, class_count), np.int64)
 
     def add(self, truth: Labels, prediction: Labels) -> None:
         """Count one picture: two integer arrays of one shape, values below ``class_count``."""
@@ -28,12 +30,20 @@ class ConfusionMatrix:
             raise ValueError(f"class {highest} is not one of the {self._classes} classes")
         pairs = truth.astype(np.int64).ravel() * self._classes + prediction.ravel()
         counts = np.bincount(pairs, minlength=self._classes**2)
-        self._pixels += counts.reshape(self._classes, self._classes)
+        self.pixels += counts.reshape(self._classes, self._classes)
+
+    @classmethod
+    def pool(cls, matrices: Iterable[ConfusionMatrix], class_count: int) -> ConfusionMatrix:
+        """One matrix with the pixels of all."""
+        pooled = cls(class_count)
+        for matrix in matrices:
+            pooled.pixels += matrix.pixels
+        return pooled
 
     def iou(self) -> NDArray[np.float64]:
         """IoU by class; NaN for a class that is neither in the truth nor in the prediction."""
-        hits = np.diag(self._pixels).astype(np.float64)
-        union = self._pixels.sum(0) + self._pixels.sum(1) - hits
+        hits = np.diag(self.pixels).astype(np.float64)
+        union = self.pixels.sum(0) + self.pixels.sum(1) - hits
         shares = np.full_like(hits, np.nan)
         np.divide(hits, union, out=shares, where=union > 0)
         return shares

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from inference_core.contract.build import MetricName, ParityFigures, ParityLimits
 from inference_core.contract.manifest import ModelManifest
-from inference_core.datasets import Dataset
+from inference_core.datasets import Dataset, DatasetError
 from inference_core.decode.lookup import require_finite
 from inference_core.image import prepare, read_picture
+from inference_core.metrics import measure_slices
 from inference_core.optimize.judges import Reading, make_judge
 from inference_core.runtimes.base import Session
 
 _METRIC_WORDS: dict[str, str] = {
     "mean_iou": "mean IoU",
     "character_accuracy": "character accuracy",
+    "map": "mAP",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "text_f1": "F1",
 }
+_CLASS_WORDS: dict[str, str] = {"mean_iou": "IoU", "map": "average precision", "accuracy": "recall"}
+_CHANCE = {"auroc": 0.5}
+"""What a coin reaches, where that is not 0."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +35,15 @@ class Evaluation:
     value: float
     per_class: dict[str, float]
     readings: tuple[Reading, ...]
+    per_slice: dict[str, float] = field(default_factory=dict)
+    """By ``name=value``; slices of fewer than ``MIN_SLICE_IMAGES`` images are left out."""
 
 
 def evaluate(session: Session, manifest: ModelManifest, golden: Dataset) -> Evaluation:
-    """Run every golden image. ``NotFinite`` for NaN or infinity in any output."""
+    """Run every golden image. ``NotFinite`` for NaN or infinity in any output.
+
+    ``DatasetError`` where the labels cannot judge such a model.
+    """
     judge = make_judge(manifest)
     readings = []
     for sample in golden.samples:
@@ -37,8 +51,19 @@ def evaluate(session: Session, manifest: ModelManifest, golden: Dataset) -> Eval
         outputs = session.run({manifest.inputs[0].name: prepared.tensor})
         for name, output in outputs.items():
             require_finite(name, output)
-        readings.append(judge.add(sample, prepared, outputs))
-    return Evaluation(judge.metric, judge.value(), judge.per_class(), tuple(readings))
+        readings.append(judge.read(sample, prepared, outputs))
+    value = judge.measure(readings)
+    if value is None:
+        words = _METRIC_WORDS[judge.metric]
+        raise DatasetError(f"the labels of the golden set are too uniform to measure {words}")
+    figures = measure_slices(readings, [one.slices for one in golden.samples], judge.measure)
+    return Evaluation(
+        metric=judge.metric,
+        value=value,
+        per_class=judge.measure_classes(readings),
+        readings=tuple(readings),
+        per_slice={name: one.value for name, one in figures.items() if one.value is not None},
+    )
 
 
 def compare(reference: Evaluation, artifact: Evaluation) -> ParityFigures:
@@ -53,20 +78,26 @@ def compare(reference: Evaluation, artifact: Evaluation) -> ParityFigures:
             label: (value, artifact.per_class.get(label, 0.0))
             for label, value in reference.per_class.items()
         },
+        per_slice={
+            name: (value, artifact.per_slice.get(name, 0.0))
+            for name, value in reference.per_slice.items()
+        },
         score_shift=sum(abs(a.score - b.score) for a, b in pairs) / len(pairs),
-        agreement=sum(a.answer == b.answer for a, b in pairs) / len(pairs),
+        agreement=sum(a.agrees_with(b) for a, b in pairs) / len(pairs),
         images=len(pairs),
     )
 
 
 def refuse_reference(reference: Evaluation, limits: ParityLimits) -> str | None:
     """Why nothing can be proven with this reference, or None."""
-    if reference.value >= limits.min_reference_metric:
+    chance = _CHANCE.get(reference.metric, 0.0)
+    least = chance + (1 - chance) * limits.min_reference_metric
+    if reference.value >= least:
         return None
     words = _METRIC_WORDS[reference.metric]
     return (
         f"the reference itself reaches {reference.value:.2f} {words} on the golden set; below "
-        f"{limits.min_reference_metric:.2f} a comparison proves nothing"
+        f"{least:.2f} a comparison proves nothing"
     )
 
 
@@ -75,12 +106,18 @@ def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) ->
     kept = describe_share(name, figures)
     if figures.share < limits.min_metric_share:
         return f"{kept}; at least {limits.min_metric_share:.1%} is asked"
-    for label, (reference, artifact) in figures.per_class.items():
-        if artifact < limits.min_class_share * reference:
-            return (
-                f"{name} kept {artifact / reference:.1%} of the IoU of {label}; at least "
-                f"{limits.min_class_share:.1%} is asked of each class"
-            )
+    if lost := _find_lost(figures.per_class, limits.min_class_share):
+        label, kept_share = lost
+        return (
+            f"{name} kept {kept_share:.1%} of the {_CLASS_WORDS[figures.metric]} of {label}; "
+            f"at least {limits.min_class_share:.1%} is asked of each class"
+        )
+    if lost := _find_lost(figures.per_slice, limits.min_slice_share):
+        label, kept_share = lost
+        return (
+            f"{name} kept {kept_share:.1%} of {_METRIC_WORDS[figures.metric]} where {label}; "
+            f"at least {limits.min_slice_share:.1%} is asked of each slice"
+        )
     if figures.agreement < limits.min_agreement:
         # One letter in eight hardly moves the mean, and makes every such part fail.
         return (
@@ -92,6 +129,16 @@ def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) ->
             f"{name} moved the scores by {figures.score_shift:.3f} on average; at most "
             f"{limits.max_score_shift:.3f} is allowed"
         )
+    return None
+
+
+def _find_lost(
+    figures: Mapping[str, tuple[float, float]], least: float
+) -> tuple[str, float] | None:
+    """The first class or slice that kept less than ``least``, and what it kept."""
+    for name, (reference, artifact) in figures.items():
+        if artifact < least * reference:
+            return name, artifact / reference
     return None
 
 

@@ -234,5 +234,6 @@ def test_what_only_our_format_holds_survives_it(tmp_path: Path) -> None:
     assert (one.name, one.subset) == ("line_1/a_b.png", "golden")
     assert (one.label, one.text, one.verdict) == ("good", "K7", "pass")
     assert one.slices == {"light": "evening"}
-    assert one.mask is not None and one.mask.read_bytes() == mask.read_bytes()
+    assert one.mask is not None
+    assert one.mask.read_bytes() == mask.read_bytes()
     assert told == ("1 pictures were renamed (first: line 1/a b.png to line_1/a_b.png)",)
