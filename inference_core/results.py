@@ -45,8 +45,7 @@ class Regions:
         _check("area_px", self.area_px, (count,))
         _check("length_px", self.length_px, (count,))
         _check_polygons(self.polygons, count)
-        if count and not 0 <= self.class_id.min() <= self.class_id.max() < len(self.labels):
-            raise ValueError(f"class_id points outside the {len(self.labels)} labels")
+        _check_classes(self.class_id, self.labels)
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -112,8 +111,8 @@ class Boxes:
         _check("class_id", self.class_id, (count,))
         _check("score", self.score, (count,))
         _check("xyxy", self.xyxy, (count, 4))
-        if count and not 0 <= self.class_id.min() <= self.class_id.max() < len(self.labels):
-            raise ValueError(f"class_id points outside the {len(self.labels)} labels")
+        _check_classes(self.class_id, self.labels)
+        _check_probabilities(self.score)
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -143,6 +142,8 @@ class Classes:
     def __post_init__(self) -> None:
         _check("class_id", self.class_id, (len(self.class_id),))
         _check("score", self.score, (len(self.class_id),))
+        _check_classes(self.class_id, self.labels)
+        _check_probabilities(self.score)
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -195,6 +196,7 @@ class Anomaly:
 
     def __post_init__(self) -> None:
         _check("score", np.array(self.score), ())
+        _check_probabilities(np.array(self.score))
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -212,6 +214,16 @@ def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> Non
         raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity")
+
+
+def _check_classes(class_id: NDArray[np.int64], labels: tuple[str, ...]) -> None:
+    if len(class_id) and not 0 <= class_id.min() <= class_id.max() < len(labels):
+        raise ValueError(f"class_id points outside the {len(labels)} labels")
+
+
+def _check_probabilities(score: Floats) -> None:
+    if score.size and not 0 <= score.min() <= score.max() <= 1:
+        raise ValueError(f"score reaches from {score.min()} to {score.max()}, not from 0 to 1")
 
 
 def _check_polygons(polygons: tuple[Floats, ...], count: int) -> None:

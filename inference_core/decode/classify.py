@@ -26,7 +26,7 @@ def decode(
     decoder = decoder_of(manifest, ClassifyDecoder)
     probability = activate(_read_scores(outputs, decoder), decoder.activation, axis=0)
     require_probabilities(probability)
-    score = np.minimum(calibrate(probability, decoder.calibration), 1.0)
+    score = np.clip(calibrate(probability, decoder.calibration), 0.0, 1.0)
     order = [name for name in np.argsort(-score, kind="stable").tolist() if decoder.labels[name]]
     best = np.array(order[: decoder.top], dtype=np.int64)
     return Classes(labels=decoder.labels, class_id=best, score=score[best])

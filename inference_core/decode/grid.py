@@ -55,7 +55,8 @@ def _decode_head(
 
 
 def _read_sides(head: GridHead, output: NDArray[Any], places: int) -> NDArray[Any]:
-    if output.ndim != 3 or output.shape[:2] != (1, places) or output.shape[2] % 4:
+    bins, rest = divmod(output.shape[-1] if output.ndim == 3 else 0, 4)
+    if not bins or rest or output.shape[:2] != (1, places):
         raise DecodeFailed(f"output {head.sides!r} is {show(output)}, not 1×{places}×(4·bins)")
     return np.asarray(output[0])
 

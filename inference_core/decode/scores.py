@@ -76,7 +76,7 @@ def settle(
     require_probabilities(score)
     settled = calibrate(score, decoder.calibration)
     kept = settled >= _thresholds(decoder)[class_id]
-    return Chosen(row[kept], class_id[kept].astype(np.int64), np.minimum(settled[kept], 1.0))
+    return Chosen(row[kept], class_id[kept].astype(np.int64), np.clip(settled[kept], 0.0, 1.0))
 
 
 def calibrate(score: NDArray[Any], calibration: Calibration | None) -> Floats:
@@ -89,11 +89,11 @@ def calibrate(score: NDArray[Any], calibration: Calibration | None) -> Floats:
 
 
 def require_probabilities(score: NDArray[Any]) -> None:
-    """Raises ``DecodeFailed`` where a score lies above 1: the activation is not in the graph."""
-    if score.size and (highest := float(score.max())) > 1 + _TOLERANCE:
+    """Raises ``DecodeFailed`` for scores beyond 0 to 1: the graph leaves the activation out."""
+    if score.size and not -_TOLERANCE <= score.min() <= score.max() <= 1 + _TOLERANCE:
         raise DecodeFailed(
-            f"a score is {highest:.4g}, which is no probability: "
-            "set the decoder's activation to what the graph leaves out"
+            f"scores reach from {score.min():.4g} to {score.max():.4g}, which are no "
+            "probabilities: set the decoder's activation to what the graph leaves out"
         )
 
 
