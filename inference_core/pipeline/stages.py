@@ -11,15 +11,16 @@ from inference_core.contract.pipeline import Stage
 from inference_core.contract.results import StageLatency, StageResult
 from inference_core.contract.words import FailureCause
 from inference_core.decode.lookup import decode
-from inference_core.errors import CoreError, DecodeFailed
+from inference_core.errors import CoreError
 from inference_core.image import Preparer
 from inference_core.pipeline.follow import Following, Turn
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.models import LoadedModel
 from inference_core.pipeline.stopwatch import Stopwatch, to_ms
 from inference_core.pipeline.views import View, check_limits, join, place, see_crops, see_whole
-from inference_core.results import Found
+from inference_core.results import Found, StageFields
 from inference_core.runtimes.base import Array, check_outputs
+from inference_core.tiling import merge_found, plan_tiles
 
 _log = logging.getLogger(__name__)
 
@@ -79,11 +80,7 @@ class StageRunner:
             founds = self._look_at(see_crops(frame, earlier), watch)
             fields = join([found.to_fields(frame.mm_per_px) for found in founds])
         else:
-            found = self._look_at_frame(frame, watch)
-            fields = found.to_fields(frame.mm_per_px)
-            if self._following is not None:
-                with turn(watch):
-                    fields |= self._following.follow(found, frame)
+            fields = self._read(self._look_at_frame(frame, watch), frame, turn, watch)
         check_limits(self._stage, fields)
         watch.has_decoded()
         return StageResult(stage=self._stage.id, **fields, latency_ms=watch.read())
@@ -91,7 +88,16 @@ class StageRunner:
     def _look_at_frame(self, frame: Frame, watch: Stopwatch) -> Found:
         if self._stage.tiles is None:
             return self._look_at_one(see_whole(self._stage, frame), watch)
-        raise DecodeFailed("tiles")
+        height, width = frame.picture.shape[:2]
+        tiles = plan_tiles((width, height), self._stage.tiles, self._stage.region)
+        parts = [(tile, self._look_at_one(View(frame.picture, tile), watch)) for tile in tiles]
+        return merge_found(parts, self._manifest.decoder)
+
+    def _read(self, found: Found, frame: Frame, turn: Turn, watch: Stopwatch) -> StageFields:
+        if self._following is None:
+            return found.to_fields(frame.mm_per_px)
+        with turn(watch):
+            return self._following.follow(found, frame)
 
     def _look_at(self, views: Iterable[View], watch: Stopwatch) -> list[Found]:
         """One after the other: the views of a frame share the tensor of the stage."""
