@@ -1,11 +1,13 @@
-"""``infer inspect``: what is in an ONNX file, and whether its manifest tells the truth."""
+"""``infer inspect``: what is in a model's file, and whether its manifest tells the truth."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
+from inference_core.commands.examine import Examination, describe_file, examine, make_skeleton
 from inference_core.contract.build import InspectionReport, InspectionResult
 from inference_core.contract.manifest import ModelManifest
 from inference_core.errors import BadInput
@@ -14,26 +16,53 @@ from inference_core.files import read_document
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
-    parser.add_argument("--manifest", type=Path, required=True, help="the ModelManifest, JSON")
-    parser.add_argument("--json", action="store_true", help="print one InspectionResult")
-    parser.add_argument(
-        "--limits", action="store_true", help="give up network, memory and files first"
-    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="an ONNX file; of others little can be told")
+    add("--manifest", type=Path, help="hold the model to it; default: the one beside the model")
+    add("--json", action="store_true", help="print one InspectionResult, and what was recognised")
+    add("--limits", action="store_true", help="give up network, memory and files first")
+    add("--skeleton", action="store_true", help="print the start of a manifest, to be filled in")
 
 
 def execute(args: argparse.Namespace) -> int:
     """0 a report, 1 a problem with the model; ``BadInput`` where a file cannot be read."""
-    manifest = read_document(args.manifest, ModelManifest)  # the caller's own: no limits needed
+    if not args.model.is_file():
+        raise BadInput(f"{args.model} is no file that can be read; give the file of a model")
     try:
-        result = _inspect(args.model, manifest, limits=args.limits)
+        return _execute(args)
     except OSError as error:
         raise BadInput(f"{args.model} cannot be read: {error.strerror or error}") from error
-    sys.stdout.write((result.to_json().decode() if args.json else _describe(result)) + "\n")
+
+
+def _execute(args: argparse.Namespace) -> int:
+    if args.model.suffix.lower() != ".onnx" and args.manifest is None:
+        facts = describe_file(args.model)
+        _write(json.dumps(facts) if args.json else _list_facts(facts))
+        return 0
+    if args.skeleton:
+        _write(json.dumps(make_skeleton(args.model), indent=2, ensure_ascii=False))
+        return 0
+    if args.manifest is not None:
+        # The caller's own: no limits are needed to read it.
+        manifest = read_document(args.manifest, ModelManifest)
+        result = _inspect(args.model, manifest, limits=args.limits)
+        _write(result.to_json().decode() if args.json else _describe(result))
+        return 0 if result.report else 1
+    return _examine(args)
+
+
+def _examine(args: argparse.Namespace) -> int:
+    """Without a manifest: the graph, and what its exporter says of it."""
+    result = _inspect(args.model, None, limits=args.limits)
+    found = examine(args.model) if result.report else None
+    if args.json:
+        _write(json.dumps({**json.loads(result.to_json()), **(found.to_json() if found else {})}))
+    else:
+        _write("\n".join([_describe(result), *(_describe_manifest(found) if found else [])]))
     return 0 if result.report else 1
 
 
-def _inspect(model: Path, manifest: ModelManifest, *, limits: bool) -> InspectionResult:
+def _inspect(model: Path, manifest: ModelManifest | None, *, limits: bool) -> InspectionResult:
     from inference_core.inspection import sandbox
 
     if limits:
@@ -43,6 +72,14 @@ def _inspect(model: Path, manifest: ModelManifest, *, limits: bool) -> Inspectio
     if limits:
         sandbox.limit_resources()
     return inspect_model(model, manifest)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _list_facts(facts: dict[str, object]) -> str:
+    return "\n".join(f"{key:<9} {value}" for key, value in facts.items())
 
 
 def _describe(result: InspectionResult) -> str:
@@ -65,5 +102,21 @@ def _describe_report(report: InspectionReport) -> str:
             f"opset     {report.opset}, {report.producer or 'unknown producer'}",
             *tensors,
             f"operators {operators}",
+            *(f"metadata  {key} = {value[:70]}" for key, value in report.metadata.items()),
         ]
     )
+
+
+def _describe_manifest(found: Examination) -> list[str]:
+    said = [f"manifest  {found.origin}"]
+    if found.manifest is not None:
+        labels = getattr(found.manifest.decoder, "labels", ())
+        classes = f", {len(labels)} classes" if labels else ""
+        size = "×".join(map(str, found.manifest.input_size))
+        said.append(
+            f"task      {found.manifest.task}{classes}, {found.manifest.decoder.kind}, {size}"
+        )
+        said.append(f"licence   {found.manifest.licence}")
+    if found.problem:
+        said.append(f"problem   {found.problem}")
+    return said

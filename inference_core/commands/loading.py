@@ -72,16 +72,20 @@ def read_manifest(artifact: Path, given: Path | None = None) -> ModelManifest:
     Raises ``BadInput``, which names what is missing.
     """
     require_file(artifact)
-    if given is not None:
-        return read_document(given, ModelManifest)
-    for beside in (f"{artifact.stem}.manifest.json", "manifest.json"):
-        if artifact.with_name(beside).is_file():
-            return read_document(artifact.with_name(beside), ModelManifest)
+    if (written := given or find_manifest_beside(artifact)) is not None:
+        return read_document(written, ModelManifest)
     if artifact.suffix == ".onnx" and (text := _read_metadata(artifact).get(MANIFEST_KEY)):
         return _parse_embedded(text, artifact)
     from inference_core.recognise import recognise
 
     return recognise(artifact)
+
+
+def find_manifest_beside(artifact: Path) -> Path | None:
+    """``MODEL.manifest.json`` or ``manifest.json`` in the model's folder; None for neither."""
+    names = (f"{artifact.stem}.manifest.json", "manifest.json")
+    beside = (artifact.with_name(name) for name in names)
+    return next((path for path in beside if path.is_file()), None)
 
 
 def resolve_from_file(manifest: ModelManifest, artifact: Path) -> ModelManifest:

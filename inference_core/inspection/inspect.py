@@ -22,8 +22,10 @@ _MAX_METADATA_KEY = 100
 _MAX_METADATA_VALUE = 200
 
 
-def inspect_model(path: Path, manifest: ModelManifest) -> InspectionResult:
+def inspect_model(path: Path, manifest: ModelManifest | None) -> InspectionResult:
     """Report on the file, or the problem that forbids its use; never another answer.
+
+    Without a manifest the graph alone is looked at.
 
     Weights outside the file are not followed and no operator is run. Only ``OSError`` is raised:
     a file that cannot be read says nothing about the model.
@@ -42,17 +44,15 @@ def inspect_model(path: Path, manifest: ModelManifest) -> InspectionResult:
         return InspectionResult(problem=RefusedError("inspection_failed", detail).problem)
 
 
-def _inspect(path: Path, manifest: ModelManifest) -> InspectionReport:
+def _inspect(path: Path, manifest: ModelManifest | None) -> InspectionReport:
     data = read_bytes(path)
     model = parse(data)
     rules.check_operators(model)
     rules.check_sizes(model)
     _check_form(data)
     inputs = facts_of(true_inputs(model))
-    rules.check_tensors(inputs, manifest.inputs, "input", complete=True)
-    outputs = facts_of(model.graph.output)
-    _check_outputs(model, manifest)
-    rules.check_alphabet(model, manifest)
+    if manifest is not None:
+        _check_manifest(model, manifest)
     return InspectionReport(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -61,9 +61,16 @@ def _inspect(path: Path, manifest: ModelManifest) -> InspectionReport:
         parameters=sum(math.prod(tensor.dims) for tensor in stored_tensors(model)),
         operators=dict(sorted(Counter(node.op_type for node in nodes(model)).items())),
         inputs=inputs,
-        outputs=outputs,
+        outputs=facts_of(model.graph.output),
         metadata=_metadata(model),
     )
+
+
+def _check_manifest(model: onnx.ModelProto, manifest: ModelManifest) -> None:
+    inputs = facts_of(true_inputs(model))
+    rules.check_tensors(inputs, manifest.inputs, "input", complete=True)
+    _check_outputs(model, manifest)
+    rules.check_alphabet(model, manifest)
 
 
 def _check_form(data: bytes) -> None:

@@ -58,7 +58,7 @@ class Draft:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "its parts"
             raise BadInput(
-                f"{name} looks like {self.family}, but what it says of itself makes no manifest: "
+                f"{name} is {self.family}, but what it says of itself makes no manifest: "
                 f"{place}: {first['msg']}"
             ) from error
 

@@ -35,7 +35,7 @@ def recognise(model: Path) -> ModelManifest:
     if not draft.missing:
         return draft.to_manifest(model.name)
     raise BadInput(
-        f"{model.name} has no manifest; it looks like {draft.family}, and does not say "
+        f"{model.name} has no manifest; it is {draft.family}, and does not say "
         f"{_list(draft.missing)}: {_advise(draft, model)}"
     )
 
@@ -67,7 +67,7 @@ def _draft_stranger(graph: Graph) -> Draft:
         "decoder": {"kind": what, "labels": LABELS_GAP},
         "licence": NO_LICENCE,
     }
-    return Draft("the work of no exporter that is known here", document)
+    return Draft("of an exporter that is not known here", document)
 
 
 def _advise(draft: Draft, model: Path) -> str:
