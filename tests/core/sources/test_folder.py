@@ -120,7 +120,17 @@ def test_a_folder_that_comes_back_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["rtsp://10.0.0.1/live", "relative/folder", "file://host/share", "file:///", ""]
+    "address",
+    [
+        "ftp://10.0.0.1/live",
+        "rtsp://",
+        "v4l2:///etc/passwd",
+        "relative/folder",
+        "file://host/share",
+        "file:///",
+        "http://[::1/x",
+        "",
+    ],
 )
 def test_an_address_that_cannot_be_used_is_no_input_and_no_crash(address: str) -> None:
     source = open_source(Camera(name="cam", address=address))
