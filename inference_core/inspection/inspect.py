@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from inference_core.contract.build import InspectionReport, InspectionResult
 from inference_core.contract.manifest import ModelManifest
 from inference_core.inspection import rules
+from inference_core.inspection.labels import check_labels
 from inference_core.inspection.problem import RefusedError
 from inference_core.inspection.reader import nodes, parse, read_bytes, stored_tensors
 from inference_core.inspection.tensors import clean, facts_of, fix_shape, true_inputs
@@ -71,6 +72,7 @@ def _check_manifest(model: onnx.ModelProto, manifest: ModelManifest) -> None:
     rules.check_tensors(inputs, manifest.inputs, "input", complete=True)
     _check_outputs(model, manifest)
     rules.check_alphabet(model, manifest)
+    check_labels(manifest)
 
 
 def _check_form(data: bytes) -> None:
