@@ -19,7 +19,7 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
             items,
             desc=what,
             total=total,
-            unit=" frames",
+            unit=" files",
             leave=False,
             file=sys.stderr,
             disable=not sys.stderr.isatty() or sys.stdout.isatty(),

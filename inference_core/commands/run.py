@@ -1,4 +1,4 @@
-"""``infer run``: look at pictures on this machine with a model or a pipeline."""
+"""``infer run``: look at pictures or videos on this machine with a model or a pipeline."""
 
 from __future__ import annotations
 
@@ -25,27 +25,34 @@ from inference_core.commands.subject import (
     read_subject,
 )
 from inference_core.contract.results import FrameResult
-from inference_core.contract.serve import Camera
+from inference_core.contract.serve import Camera, FrameLost
 from inference_core.errors import BadInput
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.sinks import OverlaySink
-from inference_core.pipeline.sources import list_pictures, read_frame
+from inference_core.pipeline.sources import iterate_frames, list_pictures
+from inference_core.pipeline.sources.capture import VIDEO_SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what the command takes."""
     add_subject_options(parser)
     add = parser.add_argument
-    add("sources", type=Path, nargs="+", metavar="SOURCE", help="pictures, or folders of them")
+    add(
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="SOURCE",
+        help="pictures, folders of them, or videos",
+    )
     add("--mm-per-px", type=float, help="scale of the camera, for areas and lengths in millimetres")
     add("--json", action="store_true", help="print one JSON object a line and image")
     add("--overlay", type=Path, metavar="DIR", help="write pictures with the findings drawn in")
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 every picture was looked at, 1 a model failed on one, 2 one could not be read."""
+    """0 every frame was looked at, 1 a model failed on one, 2 one could not be read."""
     subject = read_subject(args)
-    paths = _list_pictures(args.sources)
+    paths = _list_files(args.sources)
     with claim_stdout() as out:
         return _Run(subject, args, out).look_at(paths)
 
@@ -62,30 +69,37 @@ class _Run:
         self._is_json: bool = args.json
 
     def look_at(self, paths: list[Path]) -> int:
-        """Every picture in order, whatever becomes of the one before."""
-        worst = 0
-        for sequence, path in enumerate(track(paths, "looking", len(paths))):
-            try:
-                frame = read_frame(path, self._camera, sequence)
-            except BadInput as error:
-                self._tell_unreadable(path, str(error))
-                worst = 2
-                continue
-            result = self._pipeline.judge(replace(frame, source=str(path)))
-            self._tell(frame, result)
-            worst = max(worst, int(result.fault is not None))
+        """Every frame in order, whatever becomes of the one before."""
+        worst = sequence = 0
+        for path in track(paths, "looking", len(paths)):
+            for item in iterate_frames([path], self._camera):
+                worst = max(worst, self._look_at_one(path, sequence, item))
+                sequence += isinstance(item, Frame)
         self._pipeline.close()
         return worst
 
-    def _tell(self, frame: Frame, result: FrameResult) -> None:
+    def _look_at_one(self, path: Path, sequence: int, item: Frame | FrameLost) -> int:
+        if isinstance(item, FrameLost):
+            self._tell_unreadable(path, item.detail)
+            return 2
+        frame = replace(item, sequence=sequence, source=str(path))
+        result = self._pipeline.judge(frame)
+        self._tell(frame, result, item.sequence)
+        return int(result.fault is not None)
+
+    def _tell(self, frame: Frame, result: FrameResult, number: int) -> None:
         if self._overlay is not None:
             self._overlay.write(frame, result)
         if not self._is_json:
             self._out.write_line(self._describe(result))
-        elif self._subject.is_pipeline:
-            self._write(answer_for_pipeline(result))
         else:
-            self._write(answer_for_model(result, self._subject.task))
+            answer = (
+                answer_for_pipeline(result)
+                if self._subject.is_pipeline
+                else answer_for_model(result, self._subject.task)
+            )
+            is_video = Path(result.source).suffix.lower() in VIDEO_SUFFIXES
+            self._write(answer | ({"frame": number} if is_video else {}))
 
     def _describe(self, result: FrameResult) -> str:
         says_verdict = self._subject.is_pipeline or result.fault is not None
@@ -101,11 +115,11 @@ class _Run:
         self._out.write_line(json.dumps(answer, ensure_ascii=False))
 
 
-def _list_pictures(sources: list[Path]) -> list[Path]:
-    pictures = list(_expand(sources))
-    if not pictures:
-        raise BadInput("the folders hold no picture; give JPEG, PNG or BMP files")
-    return pictures
+def _list_files(sources: list[Path]) -> list[Path]:
+    files = list(_expand(sources))
+    if not files:
+        raise BadInput("the folders hold no picture; give JPEG, PNG or BMP files, or a video")
+    return files
 
 
 def _expand(sources: list[Path]) -> Iterator[Path]:

@@ -175,3 +175,16 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(
     monkeypatch.delitem(sys.modules, "inference_core.runtimes.openvino", raising=False)
     said = refuse(capfd, *DETECTOR, PHOTO, "--runtime", "openvino")
     assert "pip install 'linewarden[openvino]'" in said
+
+
+def test_a_video_gives_an_answer_for_each_frame(tmp_path: Path, capfd: Capture) -> None:
+    writer = cv2.VideoWriter(
+        str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (640, 480)
+    )
+    for _ in range(3):
+        writer.write(board())
+    writer.release()
+    arguments = [*PIPELINE, str(tmp_path / "v.avi"), str(BOARD), "--json"]
+    assert cli.main([*arguments, "--overlay", str(tmp_path / "out")]) == 0
+    assert [answer.get("frame") for answer in answers(capfd)] == [0, 1, 2, None]
+    assert len(list((tmp_path / "out").iterdir())) == 4
