@@ -22,6 +22,7 @@ from inference_core.datasets.labelled import (
     collect_labels,
 )
 from inference_core.datasets.losses import Feature, tell_losses, tell_unused_labels
+from inference_core.datasets.outline import fill_outline
 from inference_core.datasets.problem import DatasetError, Notes
 from inference_core.datasets.subsets import name_subset
 from inference_core.datasets.tracking import Track
@@ -152,9 +153,8 @@ def draw_mask(image: LabelledImage, labels: tuple[str, ...]) -> NDArray[np.uint8
     mask = np.zeros((image.height, image.width), np.uint8)
     for one in image.known_objects:
         for ring in one.rings:
-            # 1/256 of a pixel, with the centre of the first pixel at 0.
-            points = np.rint((np.array(ring) - 0.5) * 256).astype(np.int32)
-            cv2.fillPoly(mask, [points], labels.index(one.label) + 1, shift=8)
+            inside = fill_outline(ring, image.width, image.height)
+            mask[inside] = labels.index(one.label) + 1
     return mask
 
 

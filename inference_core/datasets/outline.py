@@ -1,4 +1,4 @@
-"""Outlines of masks along the edges of their pixels: exact, unlike contours through centres."""
+"""Outlines of masks along the edges of their pixels, and masks of outlines: exact both ways."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ def trace_outlines(mask: Mask) -> tuple[tuple[Ring, ...], int]:
     rings = [_straighten(loop) for loop in _chain(_list_edges(mask))]
     outer = tuple(ring for ring in rings if measure_area(ring) > 0)
     return outer, len(rings) - len(outer)
+
+
+def fill_outline(ring: Ring, width: int, height: int) -> Mask:
+    """H×W of the pixels whose centres lie inside the polygon, by the even-odd rule.
+
+    ``cv2.fillPoly`` draws the border too, which makes every object a pixel wider.
+    """
+    mask = np.zeros((height, width), dtype=bool)
+    start = np.array(ring, dtype=np.float64)
+    end = np.roll(start, -1, axis=0)
+    columns = np.arange(width) + 0.5
+    top, bottom = int(max(start[:, 1].min(), 0)), int(np.ceil(start[:, 1].max()))
+    for row in range(top, min(bottom, height)):
+        y = row + 0.5
+        crossing = (start[:, 1] <= y) != (end[:, 1] <= y)
+        (x0, y0), (x1, y1) = start[crossing].T, end[crossing].T
+        borders = np.sort(x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        mask[row] = np.searchsorted(borders, columns, side="right") % 2 == 1
+    return mask
 
 
 def _list_edges(mask: Mask) -> dict[_Vertex, list[_Vertex]]:
