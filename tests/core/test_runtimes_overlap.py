@@ -15,6 +15,7 @@ from inference_core.errors import InferenceFailed
 from inference_core.pipeline.lanes import Lane
 from inference_core.runtimes.base import AsyncSession, SessionOptions
 from inference_core.runtimes.lookup import get_runtime
+from inference_core.runtimes.reuse import OutputPool
 from inference_core.runtimes.threaded import ThreadedSession, overlap
 from tests.core.core_models import segmenter, write_fake
 from tests.core.test_runtimes import REAL, doubler
@@ -139,3 +140,21 @@ def test_a_lane_serves_many_threads(name: RuntimeName, tmp_path: Path) -> None:
     lane.close()
     with pytest.raises(InferenceFailed, match="closed"):
         lane.infer(feed(1))
+
+
+def test_outputs_are_the_callers_as_long_as_it_holds_them_or_a_view_of_them() -> None:
+    pool, values = OutputPool(), np.arange(12, dtype=np.float32).reshape(3, 4)
+    held, view = pool.copy(values), pool.copy(values + 1)[1:, ::2].T
+    for _ in range(40):
+        pool.copy(values * 0)
+    assert (held == values).all()
+    assert (view == (values + 1)[1:, ::2].T).all()
+
+
+def test_an_array_that_nobody_holds_is_used_again() -> None:
+    pool, values = OutputPool(), np.ones((2, 2), np.float32)
+    addresses = {pool.copy(values).ctypes.data for _ in range(5)}
+    assert len(addresses) == 1
+    other = pool.copy(np.ones((2, 2), np.int32))
+    assert other.dtype == np.int32
+    assert pool.copy(np.ones(3, np.float32)).shape == (3,)
