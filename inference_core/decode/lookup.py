@@ -50,8 +50,6 @@ def decode(
 
 def require_finite(name: str, output: NDArray[Any]) -> None:
     """Raises ``NotFinite`` for an output with NaN or infinity in it."""
-    # A sum is finite only if all terms are; it is ten times cheaper than a mask of all terms.
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspicious = not np.isfinite(output.sum(dtype=np.float64))
-    if suspicious and not np.isfinite(output).all():
+    # NaN wins every maximum and infinity is one: far cheaper than a mask of all values.
+    if output.size and not (np.isfinite(output.max()) and np.isfinite(output.min())):
         raise NotFinite(f"output {name!r} holds NaN or infinity")
