@@ -5,7 +5,7 @@ DATA ?= data
 JOBS ?= 2
 
 PY := .venv/bin/python
-EXTRAS := agent,server,build,dev
+EXTRAS := agent,server,build,plc,dev
 
 .PHONY: help install run demo test check format bench screenshots clean
 .DEFAULT_GOAL := help
