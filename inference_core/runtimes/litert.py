@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -109,6 +110,7 @@ def _check_file(path: Path) -> None:
 
 def _load_edge_tpu(path: Path) -> Any:
     try:
+        ctypes.CDLL(EDGE_TPU_LIBRARY)  # load_delegate leaves a half-made object that complains
         return load_delegate(EDGE_TPU_LIBRARY)
     except OSError as error:
         raise RuntimeUnavailable(

@@ -28,8 +28,8 @@ def probe(path: Path) -> bool:
         child = subprocess.run(
             [sys.executable, "-m", __name__, str(path)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             timeout=_TIMEOUT_S,
             check=False,
         )
@@ -37,27 +37,26 @@ def probe(path: Path) -> bool:
         raise LoadFailed(f"{path.name} does not come to an end in {_TIMEOUT_S} s") from error
     if child.returncode == 0:
         return False
-    words = child.stderr.decode(errors="replace")
+    words = child.stdout.decode(errors="replace").strip()[:_MAX_WORDS]
     if child.returncode == 1 and EDGE_TPU_OPERATOR in words:
         return True
     if child.returncode < 0:
         raise LoadFailed(
             f"{path.name} brings LiteRT down (signal {-child.returncode}): the file is damaged"
         )
-    raise LoadFailed(f"LiteRT does not load {path.name}: {_last_words(words)}")
-
-
-def _last_words(words: str) -> str:
-    lines = [line for line in words.splitlines() if line.strip()]
-    return lines[-1][:_MAX_WORDS] if lines else "no reason given"
+    raise LoadFailed(f"LiteRT does not load {path.name}: {words or 'it gives no reason'}")
 
 
 def _run_once(path: str) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(path, num_threads=1)
-    interpreter.allocate_tensors()
-    interpreter.invoke()
+    try:
+        interpreter = Interpreter(path, num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+    except (RuntimeError, ValueError) as error:
+        print(" ".join(str(error).split()))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 
 from inference_core.contract.words import Precision
+from inference_core.errors import LoadFailed
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.edgetpu import EDGE_TPU, compile_for_edge_tpu, find_compiler
 from inference_core.optimize.problem import ConversionFailed
@@ -18,6 +19,7 @@ from inference_core.optimize.tflite_layout import Layout, prove_layout
 from inference_core.optimize.tflite_seal import read_shapes, seal
 from inference_core.runtimes.base import Array
 from inference_core.runtimes.litert_notes import Notes
+from inference_core.runtimes.litert_probe import probe
 
 _MAX_CALIBRATION_BYTES = 512 * 1024 * 1024
 _MAX_METADATA_BYTES = 1024 * 1024
@@ -50,7 +52,7 @@ def _check_accelerator(source: Source, precision: Precision) -> None:
 
 def _build(source: Source, precision: Precision, folder: Path) -> bytes:
     model = onnx.load(str(source.folded))
-    converted = convert_onnx(model, folder)
+    converted = _convert(model, folder)
     layout = prove_layout(source.folded, converted, next(iter(source.calibration)))
     if precision is Precision.FP16:
         changed = halve(folder)
@@ -70,6 +72,16 @@ def _build(source: Source, precision: Precision, folder: Path) -> bytes:
         plain.write_bytes(data)
         data = _seal(compile_for_edge_tpu(plain, source.tell), converted, notes)
     return data
+
+
+def _convert(model: onnx.ModelProto, folder: Path) -> Path:
+    """onnx2tf writes operators of its own for those that TFLite lacks; LiteRT then refuses."""
+    converted = convert_onnx(model, folder)
+    try:
+        probe(converted)
+    except LoadFailed as error:
+        raise ConversionFailed(f"the converted graph does not run: {error}") from error
+    return converted
 
 
 def _seal(changed: Path, converted: Path, notes: Notes) -> bytes:

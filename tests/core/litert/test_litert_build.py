@@ -139,6 +139,6 @@ def test_channels_and_rows_of_one_length_are_not_mixed_up(tmp_path: Path) -> Non
 def test_an_operator_that_tflite_lacks_is_named(tmp_path: Path) -> None:
     model = graph_of([helper.make_node("Det", ["image"], ["logits"])], 4)
     source = make_source(tmp_path, model, manifest_of(4, 1, 3))
-    with pytest.raises(ConversionFailed, match="cannot turn the graph into TFLite"):
+    with pytest.raises(ConversionFailed, match=r"converted graph does not run.*DET"):
         BUILDER.build(source, Precision.FP32, tmp_path / "out")
     assert not (tmp_path / "out").exists()
