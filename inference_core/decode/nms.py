@@ -8,10 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.decode.scores import MAX_CANDIDATES
 from inference_core.results import Floats
-
-MAX_CANDIDATES = 5000
-"""The best of them are looked at: merging costs their square, 50 ms here for so many."""
 
 _FAR_PX = 1e6
 """No picture reaches so far; larger numbers would lose the digits that tell boxes apart."""
@@ -24,9 +22,10 @@ def suppress(
 
     A box goes where it overlaps a better one of its class (of any, where ``class_id`` is None)
     by more than ``iou``, intersection over union. Of equal scores the first wins. Boxes that
-    score 0 go too.
+    score 0 go too, and all after the best ``MAX_CANDIDATES``.
     """
-    order = np.argsort(-score, kind="stable")  # exact, where OpenCV compares in single precision
+    # Sorted here: OpenCV compares in single precision.
+    order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
     rectangles = np.clip(xyxy[order], -_FAR_PX, _FAR_PX)
     rectangles[:, 2:] -= rectangles[:, :2]
     classes = np.zeros(len(xyxy)) if class_id is None else class_id
@@ -39,6 +38,5 @@ def suppress(
         classes[order].astype(np.int32),
         score_threshold=0.0,
         nms_threshold=iou,
-        top_k=MAX_CANDIDATES,
     )
     return order[np.asarray(kept, dtype=np.intp)]

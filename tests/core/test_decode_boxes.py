@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from inference_core.decode.nms import MAX_CANDIDATES, suppress
+from inference_core.decode.nms import suppress
+from inference_core.decode.scores import MAX_CANDIDATES, choose_each
 from inference_core.errors import DecodeFailed, NotFinite
 from inference_core.image import prepare
 from inference_core.results import Boxes
@@ -78,11 +79,19 @@ def test_boxes_far_outside_do_not_blur_the_others() -> None:
     assert kept.tolist() == [0, 1, 2]
 
 
-def test_noise_is_merged_in_bounded_time() -> None:
+def test_of_noise_only_the_best_candidates_go_on() -> None:
+    scores = np.linspace(0.9, 0.3, 3 * MAX_CANDIDATES, dtype=np.float32).reshape(-1, 3)
+    manifest = listed(labels=tuple("abc"), threshold=0.0)
+    chosen = choose_each(scores, manifest.decoder)
+    assert chosen.score.tolist() == scores.ravel()[:MAX_CANDIDATES].tolist()
+    assert (chosen.row * 3 + chosen.class_id).tolist() == list(range(MAX_CANDIDATES))
+
+
+def test_merging_looks_at_the_best_candidates_of_all_heads() -> None:
     corner = np.arange(2.0 * MAX_CANDIDATES)[:, None] * 3
     xyxy = np.concatenate([corner, corner, corner + 1, corner + 1], axis=1)
-    score = np.linspace(0.9, 0.1, len(xyxy))
-    assert suppress(xyxy, score, None, 0.5).tolist() == list(range(MAX_CANDIDATES))
+    kept = suppress(xyxy, np.linspace(0.9, 0.1, len(xyxy)), None, 0.5)
+    assert kept.tolist() == list(range(MAX_CANDIDATES))
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "pad_right", "pad_corner", "crop"])
