@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("inference_core.commands.serve", "the child of an agent: judge cameras until told"),
     "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
+    "quantize": ("inference_core.commands.quantize", "make a model INT8 by real pictures"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
     "dataset": ("inference_core.commands.dataset", "convert, split and describe labelled sets"),
