@@ -19,11 +19,13 @@ EXIT_WRONG_USE = 2
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("inference_core.commands.run", "judge pictures with a model or a pipeline"),
+    "count": ("inference_core.commands.count", "count what crosses a line or a zone in a video"),
     "serve": ("inference_core.commands.serve", "the child of an agent: judge cameras until told"),
     "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
     "quantize": ("inference_core.commands.quantize", "make a model INT8 by real pictures"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
+    "export": ("inference_core.commands.export", "write a folder for DeepStream or Triton"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
     "dataset": ("inference_core.commands.dataset", "convert, split and describe labelled sets"),
 }
