@@ -42,6 +42,9 @@ class Track(Document):
     max_missing_s: float = Field(
         default=0.5, gt=0, le=60, description="An object unseen for longer is a new one."
     )
+    begin_score: Share = Field(
+        default=0.5, description="A box below this carries an object on, but begins none."
+    )
 
     @model_validator(mode="after")
     def _has_one_border(self) -> Track:
