@@ -14,8 +14,6 @@ from inference_core.tracking.borders import Border, make_border
 from inference_core.tracking.counter import Counter
 from inference_core.tracking.tracker import Tracker
 
-SURE_SCORE = 0.5
-
 
 @dataclass(frozen=True)
 class Followed:
@@ -30,13 +28,12 @@ class Followed:
 class Follower:
     """Follows the boxes of one stage on one camera. Not thread-safe.
 
-    A box of at least ``sure_score`` may begin an object; one below only carries it on. An object
+    A box of at least ``begin_score`` may begin an object; one below only carries it on. An object
     gets its number at the second sighting. Counts are those of ``counter``: each crossing once.
     """
 
-    def __init__(self, track: Track, sure_score: float = SURE_SCORE) -> None:
+    def __init__(self, track: Track) -> None:
         self._track = track
-        self._sure_score = sure_score
         self._labels: tuple[str, ...] = ()
         self._frame_size = (0, 0)
 
@@ -63,7 +60,7 @@ class Follower:
             self._labels = labels
             wanted = self._track.labels
             self._is_followed = np.array([wanted is None or name in wanted for name in labels])
-            self._tracker = Tracker(self._track.max_missing_s, self._sure_score, len(labels))
+            self._tracker = Tracker(self._track.max_missing_s, self._track.begin_score, len(labels))
             self._counter = Counter(labels)
         if frame_size != self._frame_size:
             self._frame_size = frame_size
