@@ -20,7 +20,6 @@ EXIT_WRONG_USE = 2
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("inference_core.commands.run", "judge pictures with a model or a pipeline"),
     "count": ("inference_core.commands.count", "count what crosses a line or a zone in a video"),
-    "count": ("inference_core.commands.count", "count what crosses a line or a zone in a video"),
     "serve": ("inference_core.commands.serve", "the child of an agent: judge cameras until told"),
     "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
