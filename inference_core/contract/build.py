@@ -184,6 +184,9 @@ class Candidate(Message):
     """One precision that was tried, and what became of it."""
 
     precision: Precision
+    runtime: RuntimeName | None = Field(
+        default=None, description="Only where a build chose among several."
+    )
     outcome: Literal["chosen", "slower", "refused", "failed"]
     reason: str = Field(description="One sentence for a person.")
     parity: ParityFigures | None = None
