@@ -1,35 +1,27 @@
-"""Runs a build: every precision of the profile is made, judged and measured; one is certified."""
+"""Runs a build: every candidate is made, judged and measured; one is certified."""
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from inference_core.contract.build import BuildJob, BuildOutcome, BuildProgress
-from inference_core.contract.words import Precision
-from inference_core.errors import BadInput, CoreError, NotFinite
+from inference_core.contract.build import BuildJob, BuildOutcome
+from inference_core.errors import NotFinite, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.bench import bench
-from inference_core.optimize.builders.base import Source
 from inference_core.optimize.certify import certify
-from inference_core.optimize.convert import get_builder
 from inference_core.optimize.feed import Feed
 from inference_core.optimize.fold import fold
 from inference_core.optimize.materials import Materials, gather
-from inference_core.optimize.memory import MemoryQuestion, measure_peak_memory
 from inference_core.optimize.publish import publish
-from inference_core.optimize.select import Trial, choose, report
-from inference_core.runtimes.base import Session, SessionOptions
-from inference_core.runtimes.lookup import get_runtime
+from inference_core.optimize.select import choose, report
+from inference_core.optimize.workshop import Emit, Log, Workshop
 
-logger = logging.getLogger(__name__)
+__all__ = ["Emit", "run_build", "run_builds"]
 
-Emit = Callable[[BuildProgress], None]
-Step = Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
-
+_SIMPLIFIED_SHARE = 0.15
 _JUDGED_SHARE = 0.8
 """Where the candidates are all made and judged; before and after it shares are guesses."""
 
@@ -38,10 +30,32 @@ def run_build(job: BuildJob, emit: Emit) -> BuildOutcome:
     """Build, judge, choose, certify. The artifact is written only when the outcome is succeeded.
 
     Raises ``BadInput`` where the job does not describe what lies on the disk, or its sets
-    overlap; a candidate that breaks is told of in the outcome instead.
+    overlap, and ``RuntimeUnavailable``; a candidate that breaks is told of in the outcome instead.
     """
     with tempfile.TemporaryDirectory(prefix="build-") as folder:
-        return _Build(job, emit, Path(folder)).run()
+        log = Log(emit)
+        workshop = Workshop(job, Path(folder), log, is_one_of_several=False)
+        return _Build([workshop], Path(folder), log).run()
+
+
+def run_builds(jobs: Sequence[BuildJob], emit: Emit) -> BuildOutcome:
+    """As ``run_build``, over jobs that differ in their runtime only: one artifact wins of all.
+
+    A runtime that is not here is told of and left out. Raises ``RuntimeUnavailable`` where none is.
+    """
+    with tempfile.TemporaryDirectory(prefix="build-") as folder:
+        log = Log(emit)
+        workshops = []
+        for job in jobs:
+            try:
+                workshops.append(Workshop(job, Path(folder), log, is_one_of_several=True))
+            except RuntimeUnavailable as error:  # noqa: PERF203 a handful of runtimes
+                log.tell("simplify", f"{job.profile.runtime} is left out: {error}")
+        if not workshops:
+            raise RuntimeUnavailable(
+                "no runtime is here to build for: pip install 'linewarden[build]'"
+            )
+        return _Build(workshops, Path(folder), log).run()
 
 
 def _refuse(reason: str) -> BuildOutcome:
@@ -51,131 +65,72 @@ def _refuse(reason: str) -> BuildOutcome:
 class _Build:
     """One build with its open files; ``run`` may be called once."""
 
-    def __init__(self, job: BuildJob, emit: Emit, folder: Path) -> None:
-        self._job = job
-        self._emit = emit
+    def __init__(self, workshops: Sequence[Workshop], folder: Path, log: Log) -> None:
+        self._workshops = workshops
+        self._job = workshops[0].job
+        self._trials = [trial for workshop in workshops for trial in workshop.trials]
         self._folder = folder
-        self._builder = get_builder(job.profile.runtime)
-        self._runtime = get_runtime(job.profile.runtime)
-        self._options = SessionOptions(threads=job.profile.threads)
-        self._sessions: dict[Precision, Session] = {}
-        self._share = 0.0
+        self._log = log
 
     def run(self) -> BuildOutcome:
         materials = gather(self._job)
-        self._tell("parity", 0.05, f"judge the reference on {len(materials.golden.samples)} images")
+        images = len(materials.golden.samples)
+        self._log.tell("parity", f"judge the reference on {images} images", 0.05)
         try:
             reference = parity.evaluate(materials.reference, materials.manifest, materials.golden)
         except NotFinite as error:
             return _refuse(f"the reference itself is broken: {error}")
         if reason := parity.refuse_reference(reference, self._job.limits):
             return _refuse(reason)
-        trials = self._make_trials(self._simplify(materials), materials, reference)
-        self._measure(trials, materials)
-        return self._conclude(trials, materials)
-
-    def _simplify(self, materials: Materials) -> Source:
-        self._tell("simplify", 0.1, "fix the input shape and fold constants")
+        self._log.tell("simplify", "fix the input shape and fold constants", 0.1)
         folded = self._folder / "folded.onnx"
         fold(materials.model, materials.manifest, folded)
-        return Source(
-            folded=folded,
-            manifest=materials.manifest,
-            calibration=Feed(materials.calibration, materials.manifest),
-            architecture=self._job.profile.architecture,
-            model=materials.model,
-            calibration_sha256=self._job.calibration_sha256,
-            tensorrt=self._job.profile.tensorrt,
-            accelerator=self._job.profile.accelerator,
-            tell=lambda detail: self._tell("convert", self._share, detail),
-        )
+        self._make_trials(folded, materials, reference)
+        self._measure(materials)
+        return self._conclude(materials)
 
     def _make_trials(
-        self, source: Source, materials: Materials, reference: parity.Evaluation
-    ) -> list[Trial]:
-        trials = []
-        precisions = self._job.profile.precisions
-        for number, precision in enumerate(precisions):
-            share = 0.15 + (_JUDGED_SHARE - 0.15) * number / len(precisions)
-            trial = Trial(precision, self._folder / f"{precision}{self._builder.suffix}")
-            trials.append(trial)
-            try:
-                self._make(trial, source, share)
-                self._judge(trial, materials, reference, share)
-            except NotFinite as error:
-                trial.give_up("refused", f"{precision} is broken: {error}")
-            except BadInput:
-                raise  # the golden set, not the candidate
-            except CoreError as error:
-                trial.give_up("failed", f"{precision} cannot be used: {error}")
-        return trials
-
-    def _make(self, trial: Trial, source: Source, share: float) -> None:
-        if trial.precision is Precision.INT8:
-            images = len(source.calibration)
-            self._tell("quantise", share, f"quantise with {images} calibration images")
-        else:
-            self._tell("convert", share, f"convert to {trial.precision}")
-        self._builder.build(source, trial.precision, trial.path)
-        trial.size_bytes = trial.path.stat().st_size
-        self._sessions[trial.precision] = self._runtime.load(
-            trial.path, source.manifest, self._options
-        )
-
-    def _judge(
-        self, trial: Trial, materials: Materials, reference: parity.Evaluation, share: float
+        self, folded: Path, materials: Materials, reference: parity.Evaluation
     ) -> None:
-        session, name = self._sessions[trial.precision], str(trial.precision)
-        artifact = parity.evaluate(session, materials.manifest, materials.golden)
-        trial.parity = parity.compare(reference, artifact)
-        self._tell("parity", share, parity.describe_share(name, trial.parity))
-        if reason := parity.refuse_candidate(name, trial.parity, self._job.limits):
-            trial.give_up("refused", reason)
+        self._log.share = _SIMPLIFIED_SHARE
+        step = (_JUDGED_SHARE - _SIMPLIFIED_SHARE) / len(self._trials)
+        for workshop in self._workshops:
+            for _ in workshop.make_trials(folded, materials, reference):
+                self._log.share += step
 
-    def _measure(self, trials: Sequence[Trial], materials: Materials) -> None:
+    def _measure(self, materials: Materials) -> None:
         """Refused candidates are measured too: how much speed was given up is worth knowing."""
-        judged = [trial for trial in trials if trial.parity is not None]
+        judged = [trial for trial in self._trials if trial.parity is not None]
         if not judged:
             return
-        self._tell("benchmark", _JUDGED_SHARE, f"{self._job.benchmark_runs} runs each, in turns")
+        runs = self._job.benchmark_runs
+        self._log.tell("benchmark", f"{runs} runs each, in turns", _JUDGED_SHARE)
         inputs = next(iter(Feed(materials.golden, materials.manifest, limit=1)))
-        sessions = {trial.precision: self._sessions[trial.precision] for trial in judged}
-        figures = bench(sessions, inputs, self._job.benchmark_runs)
+        loaded = {k: v for workshop in self._workshops for k, v in workshop.sessions.items()}
+        figures = bench({trial.name: loaded[trial.name] for trial in judged}, inputs, runs)
         for trial in judged:
-            trial.latency = figures[trial.precision]
-        for session in self._sessions.values():
-            session.close()
-        for trial in judged:
-            if trial.failure is None:
-                self._weigh(trial, materials)
+            trial.latency = figures[trial.name]
+        for workshop in self._workshops:
+            workshop.close()
+            for trial in workshop.trials:
+                if trial.latency is not None and trial.failure is None:
+                    workshop.weigh(trial, materials)
 
-    def _weigh(self, trial: Trial, materials: Materials) -> None:
-        profile = self._job.profile
-        question = MemoryQuestion(
-            artifact=str(trial.path),
-            manifest=materials.manifest,
-            runtime=profile.runtime,
-            threads=profile.threads,
-        )
-        try:
-            trial.peak_memory_bytes = measure_peak_memory(question)
-        except CoreError as error:
-            trial.give_up("failed", f"{trial.precision} cannot be used: {error}")
-
-    def _conclude(self, trials: Sequence[Trial], materials: Materials) -> BuildOutcome:
-        chosen = choose(trials)
-        candidates = report(trials, chosen)
+    def _conclude(self, materials: Materials) -> BuildOutcome:
+        chosen = choose(self._trials)
+        candidates = report(self._trials, chosen)
         if chosen is None:
             reason = "; ".join(candidate.reason for candidate in candidates)
-            was_refused = any(trial.failure == "refused" for trial in trials)
+            was_refused = any(trial.failure == "refused" for trial in self._trials)
             outcome: Literal["refused", "failed"] = "refused" if was_refused else "failed"
             return BuildOutcome(outcome=outcome, reason=reason, candidates=candidates)
         reason = next(c.reason for c in candidates if c.outcome == "chosen")
-        self._tell("choose", 0.95, reason)
+        self._log.tell("choose", reason, 0.95)
+        workshop = next(one for one in self._workshops if chosen in one.trials)
         data = chosen.path.read_bytes()
-        path, digest = publish(data, Path(self._job.output_dir), self._builder.suffix)
+        path, digest = publish(data, Path(self._job.output_dir), workshop.builder.suffix)
         certificate = certify(
-            self._job, chosen, digest, self._runtime.version(), self._builder.packages
+            workshop.job, chosen, digest, workshop.runtime.version(), workshop.builder.packages
         )
         return BuildOutcome(
             outcome="succeeded",
@@ -187,8 +142,3 @@ class _Build:
             certificate=certificate,
             manifest=materials.manifest,
         )
-
-    def _tell(self, step: Step, share: float, detail: str) -> None:
-        self._share = share
-        logger.info("%s: %s", step, detail)
-        self._emit(BuildProgress(step=step, share=round(share, 3), detail=detail))

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Literal
 
 from inference_core.contract.build import Candidate, LatencyFigures, ParityFigures
-from inference_core.contract.words import Precision
+from inference_core.contract.words import Precision, RuntimeName
 from inference_core.optimize.parity import describe_share
 
 
 @dataclass
 class Trial:
-    """One precision on its way through the build; ``refusal`` set means it is out."""
+    """One candidate on its way through the build; ``refusal`` set means it is out."""
 
     precision: Precision
     path: Path
+    runtime: RuntimeName | None = None
+    """Only where a build tries several."""
     failure: Literal["refused", "failed"] | None = None
     refusal: str = ""
     parity: ParityFigures | None = None
@@ -28,6 +30,11 @@ class Trial:
     def give_up(self, failure: Literal["refused", "failed"], reason: str) -> None:
         """Take the candidate out, for a reason that a person can read."""
         self.failure, self.refusal = failure, reason
+
+    @property
+    def name(self) -> str:
+        """For people, and unlike that of any other trial of the build."""
+        return f"{self.precision} on {self.runtime}" if self.runtime else str(self.precision)
 
     @property
     def is_eligible(self) -> bool:
@@ -47,13 +54,14 @@ def report(trials: Sequence[Trial], chosen: Trial | None) -> tuple[Candidate, ..
 
 def _cost(trial: Trial) -> tuple[float, int]:
     if trial.latency is None:
-        raise ValueError(f"{trial.precision} was not measured")
+        raise ValueError(f"{trial.name} was not measured")
     return trial.latency.p50_ms, trial.size_bytes or 0
 
 
 def _candidate(trial: Trial, chosen: Trial | None) -> Candidate:
     return Candidate(
         precision=trial.precision,
+        runtime=trial.runtime,
         outcome=trial.failure or ("chosen" if trial is chosen else "slower"),
         reason=trial.refusal or _explain(trial, chosen),
         parity=trial.parity,
@@ -65,9 +73,9 @@ def _candidate(trial: Trial, chosen: Trial | None) -> Candidate:
 
 def _explain(trial: Trial, chosen: Trial | None) -> str:
     if trial.parity is None or trial.latency is None or chosen is None or chosen.latency is None:
-        return f"{trial.precision} was not measured"
-    kept = describe_share(str(trial.precision), trial.parity)
+        return f"{trial.name} was not measured"
+    kept = describe_share(trial.name, trial.parity)
     mine, best = trial.latency.p50_ms, chosen.latency.p50_ms
     if trial is chosen:
         return f"{kept} at {mine:.1f} ms, and none that kept parity was faster"
-    return f"{kept}, but took {mine:.1f} ms where {chosen.precision} took {best:.1f} ms"
+    return f"{kept}, but took {mine:.1f} ms where {chosen.name} took {best:.1f} ms"
