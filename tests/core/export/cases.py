@@ -26,7 +26,8 @@ def make_graph(*, batch: int | str = "n", nhwc: bool = False) -> onnx.ModelProto
         helper.make_node("Conv", ["turned" if nhwc else "image", "weights"], ["mixed"], "conv"),
         helper.make_node("Identity", ["mixed"], ["scores"], "identity"),
     ]
-    shape = [batch, HEIGHT, WIDTH, 3] if nhwc else [batch, 3, HEIGHT, WIDTH]
+    size = (HEIGHT, WIDTH)
+    shape = [batch, *size, 3] if nhwc else [batch, 3, *size]
     graph = helper.make_graph(
         nodes,
         "mixer",
