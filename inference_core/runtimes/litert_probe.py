@@ -1,7 +1,8 @@
 """Opens a TFLite file in a process of its own, for a broken one can take the process with it.
 
-Tried with ai-edge-litert 2.3.0: of 1,740 damaged copies of a model, three ended in a
-segmentation fault; the library verifies the flatbuffer, but not what its numbers mean.
+Tried with ai-edge-litert 2.3.0: of 1,740 damaged copies of a model two, and of 270 graphs with one
+wrong number one, ended in a segmentation fault. The library verifies the flatbuffer, but not what
+its numbers mean.
 """
 
 from __future__ import annotations
