@@ -33,6 +33,11 @@ class Bar:
     def __init__(self, bar: tqdm[Any]) -> None:
         self._bar = bar
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether a person sees it."""
+        return not self._bar.disable
+
     def show(self, share: float, what: str) -> None:
         """``share`` is from 0 to 1 of the whole, and only grows."""
         self._bar.set_description_str(what[:60], refresh=False)
