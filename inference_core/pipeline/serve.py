@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from inference_core.contract.serve import Fatal, FrameDone, FrameLost, Ready, ServeJob
@@ -15,6 +17,7 @@ from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.graph import Pipeline
 from inference_core.pipeline.models import LoadedModel, load_model
 from inference_core.pipeline.pulse import Counts, Pulse
+from inference_core.pipeline.sinks import SinkGroup, open_sinks
 from inference_core.pipeline.sources import Source, open_source
 from inference_core.pipeline.spool import Spool
 from inference_core.pipeline.wire import STDIN, Control, EventStream, listen
@@ -22,6 +25,21 @@ from inference_core.runtimes.base import SessionOptions
 
 _log = logging.getLogger(__name__)
 _LONGEST_NAP_S = 0.5
+_LONGEST_FAREWELL_S = 3.0
+"""An agent waits a little longer than this before it kills."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A camera, and whoever wants to know of its verdicts."""
+
+    source: Source
+    sinks: SinkGroup
+
+    def close(self) -> None:
+        """Delivers what the sinks still hold, then lets go of the camera."""
+        self.sinks.close(_LONGEST_FAREWELL_S / 2)
+        self.source.close()
 
 
 class Server:
@@ -85,39 +103,50 @@ class Server:
         return load_model(Path(path), artifact.manifest, artifact.runtime, options)
 
     def _judge_until_stopped(self, pipeline: Pipeline) -> None:
-        sources = [open_source(camera) for camera in self._job.cameras]
+        """One camera after the other, each frame as soon as it can be judged.
+
+        Frames do not overlap here: a part waits for its verdict, and two at once would each take
+        longer. Live cameras read in threads of their own, where the latest frame wins.
+        """
+        lines = [
+            Line(open_source(camera), open_sinks(camera.sinks)) for camera in self._job.cameras
+        ]
         spool = self._open_spool()
-        while not self._control.is_stopping:
-            self._pulse.tick()
-            source = None if self._control.is_paused else _pick_due(sources)
-            if source is None:
-                self._control.wait(self._nap(sources))
-            else:
-                self._serve(source, pipeline, spool)
+        try:
+            while not self._control.is_stopping:
+                self._pulse.tick()
+                line = None if self._control.is_paused else _pick_due(lines)
+                if line is None:
+                    self._control.wait(self._nap(lines))
+                else:
+                    self._serve(line, pipeline, spool)
+        finally:
+            _close(lines)
         pipeline.close()
 
-    def _serve(self, source: Source, pipeline: Pipeline, spool: Spool | None) -> None:
+    def _serve(self, line: Line, pipeline: Pipeline, spool: Spool | None) -> None:
         self._counts.captured += 1
-        taken = source.take()
+        taken = line.source.take()
         if isinstance(taken, FrameLost):
             self._counts.lost += 1
             self._events.emit(taken)
         else:
-            self._judge(taken, pipeline, spool)
+            self._judge(taken, line, pipeline, spool)
 
-    def _judge(self, frame: Frame, pipeline: Pipeline, spool: Spool | None) -> None:
+    def _judge(self, frame: Frame, line: Line, pipeline: Pipeline, spool: Spool | None) -> None:
         result = pipeline.judge(frame)
+        line.sinks.write(frame, result)  # first: a PLC may be waiting to let the part go
         sample = spool.offer(frame.picture, result) if spool else None
         self._counts.done += 1
         self._events.emit(
             FrameDone(result=result, sample_path=None if sample is None else str(sample))
         )
 
-    def _nap(self, sources: list[Source]) -> float:
+    def _nap(self, lines: list[Line]) -> float:
         """Until a frame is due, but short enough to tick for the next heartbeat."""
-        if self._control.is_paused or not sources:
+        if self._control.is_paused or not lines:
             return self._nap_s
-        until_due_s = min(source.due_s for source in sources) - time.monotonic()
+        until_due_s = min(line.source.due_s for line in lines) - time.monotonic()
         return min(max(until_due_s, 0.0), self._nap_s)
 
     def _open_spool(self) -> Spool | None:
@@ -130,11 +159,22 @@ class Server:
         return 1
 
 
-def _pick_due(sources: list[Source]) -> Source | None:
-    """The source that has waited longest, so a fast camera cannot starve a slow one."""
+def _pick_due(lines: list[Line]) -> Line | None:
+    """The one that has waited longest, so a fast camera cannot starve a slow one."""
     now_s = time.monotonic()
+    due = [(line.source.due_s, line) for line in lines]
     return min(
-        (source for source in sources if source.due_s <= now_s),
-        key=lambda source: source.due_s,
-        default=None,
-    )
+        (entry for entry in due if entry[0] <= now_s),
+        key=lambda entry: entry[0],
+        default=(0.0, None),
+    )[1]
+
+
+def _close(lines: list[Line]) -> None:
+    """All at once; a camera that hangs in its driver is left behind with its thread."""
+    closers = [threading.Thread(target=line.close, daemon=True) for line in lines]
+    for closer in closers:
+        closer.start()
+    deadline_s = time.monotonic() + _LONGEST_FAREWELL_S
+    for closer in closers:
+        closer.join(max(deadline_s - time.monotonic(), 0.0))

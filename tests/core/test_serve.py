@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 from inference_core.contract.release import ArtifactRef, ReleaseManifest, TargetRef
+from inference_core.contract.results import FrameResult
 from inference_core.contract.serve import (
     SERVE_EVENT,
     Camera,
@@ -361,6 +363,32 @@ def test_a_leak_shows_in_the_heartbeats(start: Start) -> None:
     child = start(leak_bytes_per_run=5_000_000)
     ready = child.wait_for(Ready)
     child.wait_for(Heartbeat, lambda beat: beat.rss_bytes > ready.rss_bytes + 30_000_000)
+
+
+def test_verdicts_go_to_the_sinks_of_the_camera_too(
+    start: Start, pictures: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "verdicts.jsonl"
+    sinks = (f"jsonl://{told}", "carrier-pigeon://roof")
+    camera = Camera(name="cam", address=pictures.as_uri(), frames_per_s=100, sinks=sinks)
+    child = start({"cameras": (camera,)})
+    for _ in range(3):
+        child.wait_for(FrameDone)
+    child.command("stop")
+    assert child.exit_code() == 0
+    lines = [FrameResult.model_validate_json(line) for line in told.read_bytes().splitlines()]
+    assert [line.sequence for line in lines[:3]] == [0, 1, 2]
+    assert b"carrier-pigeon" in b"".join(child.stderr)
+
+
+def test_a_camera_that_nobody_answers_for_does_not_hold_up_the_end(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/live"
+        child = start({"cameras": (Camera(name="dead", address=address),)})
+        child.wait_for(Ready)
+        child.wait_for(Heartbeat)
+        child.command("stop")
+        assert child.exit_code() == 0
 
 
 def test_a_sample_is_on_disk_before_it_is_named(start: Start, tmp_path: Path) -> None:
