@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from inference_core.contract.dataset import MAX_IMAGES
+from inference_core.datasets.exif import lies_on_its_side
 from inference_core.datasets.folder import MAX_FILE_BYTES
 from inference_core.datasets.problem import DatasetError
 from inference_core.errors import BadInput
@@ -17,7 +18,7 @@ MAX_NAME_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture that was read whole once, header and end."""
+    """A picture that was read whole once, header and end; its sides as decoders show it."""
 
     path: Path
     sha256: str
@@ -51,6 +52,8 @@ def open_image(root: Path, path: Path, where: str) -> ImageFile:
         width, height = measure_picture(data)
     except BadInput as error:
         raise DatasetError(f"{where}: the picture {path.name} is broken: {error}") from error
+    if lies_on_its_side(data):
+        width, height = height, width
     if width * height > MAX_PIXELS:
         raise DatasetError(f"{where}: {path.name} has {width}×{height} pixels, over {MAX_PIXELS}")
     return ImageFile(inside, hashlib.sha256(data).hexdigest(), width, height)

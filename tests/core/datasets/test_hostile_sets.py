@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from inference_core.datasets.formats import FORMATS, read_set, write_set
 from inference_core.datasets.labelled import LabelledObject, LabelledSet
 from inference_core.datasets.problem import DatasetError, Notes
+from inference_core.picture import read_picture
 from tests.core.datasets.labelled_sets import make_image, make_picture
 from tests.core.datasets.test_foreign_layouts import LABELIMG, coco, write, write_coco
 
@@ -106,6 +108,33 @@ def test_labels_for_a_picture_of_another_size_are_refused(tmp_path: Path, name: 
     make_picture(picture, size=(48, 64))
 
     refuse(name, tmp_path / "set", r"the labels are for 64×48 pixels, but a\.png has 48×64")
+
+
+def turn_by_exif(picture: Path, order: str) -> None:
+    """A camera that lay on its side: the tag says so, the pixels stay."""
+    sign = "<" if order == "II" else ">"
+    entry = struct.pack(f"{sign}HHIHH", 0x0112, 3, 1, 6, 0)
+    directory = struct.pack(f"{sign}HIH", 42, 8, 1)
+    tiff = order.encode() + directory + entry + bytes(4)
+    data = picture.read_bytes()
+    segment = b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
+    picture.write_bytes(data[:2] + segment + data[2:])
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_labels_for_a_picture_before_it_was_turned_upright_are_refused(
+    tmp_path: Path, order: str
+) -> None:
+    """Models see it upright, as OpenCV decodes it; boxes would lie across the objects."""
+    picture = make_picture(tmp_path / "a.jpg")
+    turn_by_exif(picture, order)
+    write(tmp_path / "a.xml", LABELIMG.format(name="a.jpg"))
+
+    refuse("voc", tmp_path, "the labels are for 64×48 pixels, but a.jpg has 48×64")
+
+    write(tmp_path / "classes.txt", "a\n")
+    (image,) = read_set("yolo", tmp_path, Notes()).images
+    assert read_picture(picture).shape[:2] == (image.height, image.width) == (64, 48)
 
 
 def test_an_image_that_is_named_twice_is_refused(tmp_path: Path) -> None:
