@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
     "quantize": ("inference_core.commands.quantize", "make a model INT8 by real pictures"),
+    "bench": ("inference_core.commands.bench", "measure each runtime that is here, in turns"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
     "export": ("inference_core.commands.export", "write a folder for DeepStream or Triton"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),

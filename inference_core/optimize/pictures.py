@@ -44,10 +44,15 @@ def hold_out(pictures: Dataset) -> tuple[Dataset, Dataset]:
     )
 
 
+def list_plain(folder: Path) -> list[Path]:
+    """Every picture in a folder and below it, by name."""
+    found = folder.resolve().rglob("*")
+    return sorted(p for p in found if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+
+
 def _read_plain(folder: Path) -> Dataset:
     root = folder.resolve()
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
-    samples = tuple(_sample(root, path) for path in found if path.is_file())
+    samples = tuple(_sample(root, path) for path in list_plain(folder))
     digests = {sample.name: sample.image_sha256 for sample in samples}
     return Dataset(root, samples, dataset_sha256(digests))
 

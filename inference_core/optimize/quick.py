@@ -52,7 +52,7 @@ def quantize(
     *,
     runtime: RuntimeName,
     target: Path,
-    tell: Tell,
+    tell: Tell | None = None,
     threads: int = 2,
 ) -> Quantized:
     """Write ``target``, and its manifest beside it, so that it runs at once.
@@ -60,6 +60,7 @@ def quantize(
     ``manifest`` has its alphabet written out. Raises ``ConversionFailed``, and
     ``RuntimeUnavailable`` where nothing is built for this runtime.
     """
+    tell = tell or _tell_nobody
     calibration, held = hold_out(pictures)
     beside = target.with_name(f"{target.stem}.manifest.json")
     with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
@@ -93,6 +94,10 @@ def quantize(
         agreement_pictures=len(held.samples),
         note=note,
     )
+
+
+def _tell_nobody(share: float, what: str) -> None:
+    del share, what
 
 
 def _compare(reference: Session, other: Session, manifest: ModelManifest, held: Dataset) -> float:
