@@ -43,8 +43,10 @@ def encode_jpeg(picture: Picture, quality: int = 92) -> bytes:
     return data.tobytes()
 
 
-def draw_result(picture: Picture, result: FrameResult) -> Picture:
+def draw_result(picture: Picture, result: FrameResult, *, shows_verdict: bool = True) -> Picture:
     """A copy of the picture with what every stage found, and the verdict on top.
+
+    Without ``shows_verdict`` a PASS, which nobody asked for, is not claimed; a FAIL is shown.
 
     A class has its colour in every picture. What belongs to the whole picture stands in lines
     below the verdict.
@@ -53,7 +55,8 @@ def draw_result(picture: Picture, result: FrameResult) -> Picture:
     for stage in result.stages:
         _draw_stage(canvas, stage)
     passed = result.verdict is VerdictWord.PASS
-    banner = " | ".join([result.verdict.value.upper(), *result.reasons])
+    verdict = "" if passed and not shows_verdict else result.verdict.value.upper()
+    banner = " | ".join([verdict, *result.reasons])
     cv2.rectangle(canvas, (0, 0), (canvas.shape[1], _BANNER_PX), _BLACK, cv2.FILLED)
     _write(canvas, banner, (6, _BANNER_PX - 8), _GREEN if passed else _RED)
     notes = [note for stage in result.stages for note in _describe(stage)]

@@ -41,7 +41,8 @@ class JsonLinesSink:
 class OverlaySink:
     """JPEGs ``000012-board.jpg`` in a folder: sequence number and name of the source."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shows_verdict: bool = True) -> None:
+        self._shows_verdict = shows_verdict
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -56,7 +57,8 @@ class OverlaySink:
         """As ``write``; gives the file's path."""
         stem = _UNSAFE.sub("_", Path(result.source).stem)[:80]
         path = self._folder / f"{prefix}{result.sequence:06d}-{stem}.jpg"
-        write_atomically(path, encode_jpeg(draw_result(picture, result)))
+        drawn = draw_result(picture, result, shows_verdict=self._shows_verdict)
+        write_atomically(path, encode_jpeg(drawn))
         return path
 
     def close(self, timeout_s: float = 5.0) -> None:
