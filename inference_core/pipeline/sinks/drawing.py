@@ -75,8 +75,9 @@ def _draw_stage(canvas: Picture, stage: StageResult) -> None:
         _outline(canvas, text_box.polygon, _ORANGE, thickness=1)
     for line in stage.lines:
         _outline(canvas, line.polygon, _ORANGE)
-        x, y = (int(side) for side in max(line.polygon, key=lambda point: point[1] - point[0]))
-        _write(canvas, f"{line.text} {line.score:.2f}", (x, y + 14), _ORANGE)
+        below_left = max(line.polygon, key=lambda point: point[1] - point[0], default=(0.0, 0.0))
+        place = int(below_left[0]), int(below_left[1]) + 14
+        _write(canvas, f"{line.text} {line.score:.2f}", place, _ORANGE)
     # The surest last, so that it lies on top.
     for box in sorted(stage.boxes, key=lambda box: box.score):
         _draw_box(canvas, box)

@@ -31,7 +31,7 @@ def open_link(address: Address) -> Link:
 
 
 def encode_verdict(result: FrameResult) -> dict[str, ua.Variant]:
-    """The variables, the sequence number last."""
+    """What is said of the part; the sequence number is written after all of it."""
     reasons = "; ".join(result.reasons)[:_MOST_CHARACTERS]
     return {
         "Passed": ua.Variant(result.verdict is VerdictWord.PASS, ua.VariantType.Boolean),
@@ -39,12 +39,11 @@ def encode_verdict(result: FrameResult) -> dict[str, ua.Variant]:
         "Reasons": ua.Variant(reasons, ua.VariantType.String),
         "LatencyMs": ua.Variant(result.latency_ms, ua.VariantType.Double),
         "CapturedAt": ua.Variant(result.captured_at, ua.VariantType.DateTime),
-        "Sequence": ua.Variant(result.sequence & 0xFFFFFFFF, ua.VariantType.UInt32),
     }
 
 
 class _Server:
-    """All variables in one service call."""
+    """The verdict in one service call, then in another the numbers that say it is new."""
 
     def __init__(self, address: Address) -> None:
         # It logs every failed attempt with its trace; the courier tells the edge.
@@ -62,8 +61,10 @@ class _Server:
         self._nodes: dict[str, SyncNode] = {}
 
     def deliver(self, parcel: Parcel) -> None:
-        """Written when the server has taken every variable."""
-        self._write({**encode_verdict(parcel.result), **self._next_beat()})
+        """A server may take some variables and refuse others: no new number on half a verdict."""
+        sequence = ua.Variant(parcel.result.sequence & 0xFFFFFFFF, ua.VariantType.UInt32)
+        self._write(encode_verdict(parcel.result))
+        self._write({"Sequence": sequence, **self._next_beat()})
 
     def beat(self) -> None:
         """The heartbeat alone."""
