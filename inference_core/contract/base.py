@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A lower-case SHA-256 hex digest; bytes are named by it everywhere."""
@@ -21,6 +21,15 @@ class Message(BaseModel):
     def to_json(self) -> bytes:
         """Compact UTF-8 JSON with fields in the order of their definition: stable to digest."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+def added(default: Any, **constraints: Any) -> Any:
+    """A field that a message has not always had: written only where it is not the default.
+
+    Older readers refuse what they do not know in a document, and digests of stored manifests
+    must not change because a later version knows more.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default, **constraints)
 
 
 class Document(Message):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
-from inference_core.contract.base import Document, Message, Sha256, Slug
+from inference_core.contract.base import Document, Message, Sha256, Slug, added
 from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.words import Precision, RuntimeName
 
@@ -122,7 +122,7 @@ class ParityLimits(Document):
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Share of golden images with the same answer."
     )
-    min_slice_share: float = Field(default=0.97, gt=0, le=1)
+    min_slice_share: float = added(0.97, gt=0, le=1)
     max_score_shift: float = Field(default=0.05, gt=0)
     min_reference_metric: float = Field(
         default=0.3, ge=0, le=1, description="A reference this poor proves nothing."
@@ -172,8 +172,8 @@ class ParityFigures(Message):
     per_class: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="label: (reference, artifact)"
     )
-    per_slice: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description='"light=evening": (reference, artifact)'
+    per_slice: dict[str, tuple[float, float]] = added(
+        {}, description='"light=evening": (reference, artifact)'
     )
     score_shift: float
     agreement: float = Field(description="Share of golden images with the same answer.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from inference_core.contract.base import Message, Slug
+from inference_core.contract.base import Message, Slug, added
 from inference_core.contract.words import VerdictWord
 
 LABELS_FILE = "labels.jsonl"
@@ -48,8 +48,8 @@ class LabelLine(Message):
     label: str | None = Field(default=None, max_length=100, description="Class of the picture.")
     boxes: tuple[BoxLabel, ...] | None = Field(default=None, max_length=10_000)
     text_boxes: tuple[TextBoxLabel, ...] | None = Field(default=None, max_length=10_000)
-    slices: dict[Slug, Slug] = Field(
-        default_factory=dict,
+    slices: dict[Slug, Slug] = added(
+        {},
         max_length=20,
         description='What figures are also told apart by, for example {"light": "evening"}.',
     )

@@ -106,14 +106,20 @@ class _BoxDecoder(_Decoder):
     class_thresholds: dict[str, Share] = Field(
         default_factory=dict, description="By label, where it differs from `threshold`."
     )
-    nms_iou: Share | None = Field(
-        default=0.5, description="Boxes that overlap more are one; None: the model has merged them."
+    nms_iou: Share = Field(
+        default=0.5,
+        description="Boxes that overlap more are one; 1: the model has merged them already.",
     )
     merges_across_classes: bool = Field(
         default=False, description="A weaker box of another class is dropped too."
     )
     max_boxes: int = Field(default=300, ge=1, le=1000)
     calibration: Calibration | None = None
+
+    @property
+    def merges_boxes(self) -> bool:
+        """Whether boxes are left to merge here."""
+        return self.nms_iou < 1
 
     @model_validator(mode="after")
     def _thresholds_have_labels(self) -> _BoxDecoder:
@@ -142,7 +148,7 @@ class EndToEndDecoder(_BoxDecoder):
     kind: Literal["end_to_end"] = "end_to_end"
     output: OutputName
     unit: Literal["pixel", "share"] = "pixel"
-    nms_iou: Share | None = None
+    nms_iou: Share = 1.0
 
 
 class SsdDecoder(_BoxDecoder):
@@ -172,7 +178,7 @@ class ListedDecoder(_BoxDecoder):
     box_format: Literal["xyxy", "yxyx"] = "xyxy"
     unit: Literal["pixel", "share"] = "pixel"
     first_class: int = Field(default=0, ge=0, description="Class number of the first label.")
-    nms_iou: Share | None = None
+    nms_iou: Share = 1.0
 
 
 class DetrDecoder(_BoxDecoder):
@@ -186,7 +192,7 @@ class DetrDecoder(_BoxDecoder):
     boxes_output: OutputName
     scores_output: OutputName
     activation: Literal["none", "sigmoid", "softmax"] = "sigmoid"
-    nms_iou: Share | None = None
+    nms_iou: Share = 1.0
 
 
 class GridHead(Document):

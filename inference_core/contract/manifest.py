@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from inference_core.contract.base import Document
+from inference_core.contract.base import Document, added
 from inference_core.contract.decoders import DECODERS_OF_TASK, Decoder
 from inference_core.contract.words import Task
 
@@ -47,7 +47,7 @@ class Preprocess(Document):
     layout: Literal["nchw", "nhwc"] = "nchw"
     resize: Literal["stretch", "letterbox", "pad_right", "pad_corner", "crop"] = "stretch"
     interpolation: Literal["linear", "area", "cubic", "nearest"] = "linear"
-    crop_share: float = Field(default=1.0, gt=0, le=1)
+    crop_share: float = added(1.0, gt=0, le=1)
     pad_value: float = Field(default=0.0, ge=0, le=255)
     scale: float = Field(default=1 / 255, gt=0)
     mean: tuple[float, ...] = Field(default=(0.0,), max_length=4)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from inference_core.contract.base import Message
+from inference_core.contract.base import Message, added
 from inference_core.contract.signals import PictureQuality
 from inference_core.contract.words import FailureCause, VerdictWord
 
@@ -86,13 +86,13 @@ class StageResult(Message):
     stage: str
     regions: tuple[RegionResult, ...] = Field(default=(), max_length=1000)
     lines: tuple[TextLineResult, ...] = Field(default=(), max_length=1000)
-    boxes: tuple[BoxResult, ...] = Field(default=(), max_length=1000)
-    classes: tuple[ClassResult, ...] = Field(default=(), max_length=1000)
-    text_boxes: tuple[TextBoxResult, ...] = Field(default=(), max_length=1000)
+    boxes: tuple[BoxResult, ...] = added((), max_length=1000)
+    classes: tuple[ClassResult, ...] = added((), max_length=1000)
+    text_boxes: tuple[TextBoxResult, ...] = added((), max_length=1000)
     anomaly_score: float | None = Field(default=None, description="Of the picture, 0 to 1.")
     counts: Counts | None = None
-    skipped: bool = Field(
-        default=False, description="A stage before it was sure enough, so it did not run."
+    skipped: bool = added(
+        False, description="A stage before it was sure enough, so it did not run."
     )
     latency_ms: StageLatency
     fault: FailureCause | None = Field(

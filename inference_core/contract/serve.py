@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, TypeAdapter
 
-from inference_core.contract.base import Message, Sha256, Slug
+from inference_core.contract.base import Message, Sha256, Slug, added
 from inference_core.contract.release import ReleaseManifest
 from inference_core.contract.results import FrameResult
 from inference_core.contract.words import FailureCause
@@ -25,8 +25,8 @@ class Camera(Message):
     address: str = Field(max_length=1000, description="For example file:///var/pictures.")
     frames_per_s: float = Field(default=2.0, gt=0, le=1000)
     mm_per_px: float | None = Field(default=None, gt=0)
-    sinks: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
-        default=(), max_length=8, description="Where verdicts go too, e.g. mqtt://plc-broker/line1."
+    sinks: tuple[Annotated[str, Field(max_length=1000)], ...] = added(
+        (), max_length=8, description="Where verdicts go too, e.g. mqtt://plc-broker/line1."
     )
 
 

@@ -61,7 +61,7 @@ def _merge(
     xyxy: Floats, score: Floats, class_id: NDArray[np.int64], decoder: BoxDecoder
 ) -> NDArray[np.intp]:
     """Indices of what stays, highest score first."""
-    if decoder.nms_iou is None:
+    if not decoder.merges_boxes:
         return np.argsort(-score, kind="stable")
     classes = None if decoder.merges_across_classes else class_id
     return suppress(xyxy, score, classes, decoder.nms_iou)

@@ -49,15 +49,15 @@ def describe_folder(origin: Origin, notes: tuple[str, ...]) -> str:
 
 def _describe_parser(manifest: ModelManifest) -> str:
     decoder = manifest.decoder
-    iou = getattr(decoder, "nms_iou", None)
+    iou = getattr(decoder, "nms_iou", 1.0)
     attributes = [
         "`[class-attrs-all]`",
         f"`pre-cluster-threshold={getattr(decoder, 'threshold', 0):g}`",
         f"`topk={getattr(decoder, 'max_boxes', 0)}`",
-        *([f"`nms-iou-threshold={iou:g}`"] if iou is not None else []),
+        *([f"`nms-iou-threshold={iou:g}`"] if iou < 1 else []),
     ]
     return _PARSER.format(
         classes=len(getattr(decoder, "labels", ())),
-        cluster=4 if iou is None else 2,
+        cluster=2 if iou < 1 else 4,
         nms=" and, under " + ", ".join(attributes),
     )

@@ -58,7 +58,7 @@ def _gather(found: Sequence[Boxes], labels: tuple[str, ...]) -> Boxes:
 def _find_links(
     views: Sequence[_View], windows: Sequence[Window], decoder: BoxDecoder
 ) -> Iterator[Link]:
-    limit = _DEFAULT_IOU if decoder.nms_iou is None else decoder.nms_iou
+    limit = decoder.nms_iou if decoder.merges_boxes else _DEFAULT_IOU
     begins = np.cumsum([0, *(len(view.boxes) for view in views)]).tolist()
     for one, other, seen in pair_tiles(windows):
         ours, theirs = views[one], views[other]
@@ -95,7 +95,7 @@ def _keep_best(
     xyxy = np.array([_stand_for(every, members, is_cut) for members in groups]).reshape(-1, 4)
     score, class_id = every.score[best], every.class_id[best]
     kept = np.argsort(-score, kind="stable")
-    if decoder.nms_iou is not None:
+    if decoder.merges_boxes:
         names = None if decoder.merges_across_classes else class_id
         kept = suppress(xyxy, score, names, decoder.nms_iou)
     kept = kept[:_MOST_BOXES]

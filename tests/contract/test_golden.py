@@ -32,7 +32,8 @@ def _messages() -> dict[str, type[Message]]:
             is_message = isinstance(member, type) and issubclass(member, Message)
             if is_message and member.__module__ == module.__name__:
                 found[name] = member
-    return {name: found[name] for name in found if name not in ("Message", "Document")}
+    bases = ("Message", "Document")
+    return {name: found[name] for name in found if not (name in bases or name.startswith("_"))}
 
 
 MESSAGES = _messages()

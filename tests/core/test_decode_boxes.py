@@ -98,7 +98,7 @@ def test_merging_looks_at_the_best_candidates_of_all_heads() -> None:
 @given(data=st.data())
 def test_a_box_of_the_frame_comes_back_from_the_tensor(resize: str, data: st.DataObject) -> None:
     width, height = data.draw(st.integers(20, 90)), data.draw(st.integers(20, 90))
-    manifest = listed(size=(64, 48), resize=resize, nms_iou=None)
+    manifest = listed(size=(64, 48), resize=resize, nms_iou=1.0)
     transform = prepare(np.zeros((height, width, 3), np.uint8), manifest).transform
     x, y, seen_width, seen_height = transform.looked_at_xywh
     shares = sorted(data.draw(st.tuples(*[st.integers(0, 20)] * 2, st.integers(21, 40))))
@@ -154,7 +154,7 @@ def test_a_box_without_area_is_no_object(flat: list[int]) -> None:
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 3)), max_size=20))
 def test_each_class_has_its_threshold(scored: list[tuple[float, int]]) -> None:
     own = {"car": 0.8, "dog": 0.1}
-    manifest = listed(threshold=0.5, class_thresholds=own, nms_iou=None)
+    manifest = listed(threshold=0.5, class_thresholds=own, nms_iou=1.0)
     rows = [[1, 1, 9, 9, score, class_id] for score, class_id in scored]
     limits = [own.get(label, 0.5) for label in LABELS]
     kept = [(s, c) for s, c in scored if LABELS[c] and s >= limits[c]]
@@ -192,7 +192,7 @@ def test_thresholds_hold_for_calibrated_scores(
     """Sorting out before activation and calibration loses nothing and lets nothing through."""
     manifest = detector(
         kind="ssd", boxes_output="boxes", scores_output="scores", activation=activation,
-        threshold=threshold, nms_iou=None, calibration={"knots": KNOTS}, labels=tuple("abcd"),
+        threshold=threshold, nms_iou=1.0, calibration={"knots": KNOTS}, labels=tuple("abcd"),
     )  # fmt: skip
     if activation == "sigmoid":
         scores = scores * 20 - 10

@@ -105,7 +105,7 @@ def test_nanodet_agrees_with_ncnn(picture: str) -> None:
 @pytest.mark.parametrize("picture", PICTURES)
 def test_finished_boxes_are_read_as_they_are(picture: str) -> None:
     rows = rows_of_answer(peer("tensorflow")["ssd"][picture])
-    asked = ASKED | {"nms_iou": None}
+    asked = ASKED | {"nms_iou": 1.0}
     shares = rows * [1 / 300, 1 / 300, 1 / 300, 1 / 300, 1, 1] + [0, 0, 0, 0, 0, 1]
     shares[:, :4] = shares[:, [1, 0, 3, 2]]
     filling = np.zeros((20, 6))
