@@ -181,6 +181,7 @@ def _describe_plan(plan: CascadePlan) -> str:
     chosen, ideal = plan.chosen, plan.chosen.ideal_speed_up
     return (
         f'{head}\nescalate_when: "confidence < {chosen.threshold}" sends '
-        f"e = {chosen.escalated:.1%} on and keeps {chosen.metric:.4f}; {plan.speed_up:.2f} times as fast as the heavy model "
-        f"alone, {plan.speed_up / ideal:.0%} of the ideal {ideal:.2f}"
+        f"e = {chosen.escalated:.1%} on and keeps {chosen.metric:.4f};\n"
+        f"it is {plan.speed_up:.2f} times as fast as the heavy model alone, "
+        f"{plan.speed_up / ideal:.0%} of the ideal {ideal:.2f}"
     )

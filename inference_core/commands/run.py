@@ -62,7 +62,9 @@ class _Run:
 
     def __init__(self, subject: Subject, args: argparse.Namespace, out: LineWriter) -> None:
         self._subject = subject
-        self._overlay = None if args.overlay is None else OverlaySink(args.overlay)
+        self._overlay = (
+            OverlaySink(args.overlay, shows_verdict=subject.is_pipeline) if args.overlay else None
+        )
         self._pipeline = load_subject(subject, args.runtime, args.threads)
         self._camera = Camera(name="cli", address="file:///", mm_per_px=args.mm_per_px)
         self._out = out
