@@ -56,9 +56,10 @@ def draw_result(picture: Picture, result: FrameResult, *, shows_verdict: bool = 
         _draw_stage(canvas, stage)
     passed = result.verdict is VerdictWord.PASS
     verdict = "" if passed and not shows_verdict else result.verdict.value.upper()
-    banner = " | ".join([verdict, *result.reasons])
-    cv2.rectangle(canvas, (0, 0), (canvas.shape[1], _BANNER_PX), _BLACK, cv2.FILLED)
-    _write(canvas, banner, (6, _BANNER_PX - 8), _GREEN if passed else _RED)
+    if verdict:
+        banner = " | ".join([verdict, *result.reasons])
+        cv2.rectangle(canvas, (0, 0), (canvas.shape[1], _BANNER_PX), _BLACK, cv2.FILLED)
+        _write(canvas, banner, (6, _BANNER_PX - 8), _GREEN if passed else _RED)
     notes = [note for stage in result.stages for note in _describe(stage)]
     for row, (note, colour) in enumerate(notes):
         _write(canvas, note, (6, _BANNER_PX + _LINE_PX * (row + 1)), colour)
