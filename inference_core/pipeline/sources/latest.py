@@ -16,8 +16,8 @@ _MOMENT_S = 0.01
 class Latest:
     """Holds the newest frame; one that it replaces is told as ``too_late``.
 
-    While nobody has asked for ``PATIENCE_S``, as when the line is paused, nothing is captured:
-    so what waits to be told is bounded.
+    While nobody has asked for ``PATIENCE_S``, as when the line is paused, nothing is captured and
+    nothing waits: what is to be told stays bounded, and no old part is judged for a new one.
     """
 
     def __init__(self, camera: Camera) -> None:
@@ -42,12 +42,14 @@ class Latest:
         """Takes in a frame, or one that is corrupt. False where nobody has asked for long."""
         with self._changed:
             if time.monotonic() - self._asked_s > PATIENCE_S:
+                self._drop_late()
                 return False
             self._captured += 1
             if isinstance(item, FrameLost):
                 self._lose(item)
             else:
-                self._replace(item)
+                self._drop_late()
+                self._frame = item
             self._wake()
             return True
 
@@ -92,11 +94,11 @@ class Latest:
         self._taken += frame is not None
         return frame
 
-    def _replace(self, frame: Frame) -> None:
+    def _drop_late(self) -> None:
         if self._frame is not None:
             told = lose(self._camera, "too_late", "the next frame came before this one was wanted")
             self._lose(told.model_copy(update={"captured_at": self._frame.captured_at}))
-        self._frame = frame
+            self._frame = None
 
     def _lose(self, lost: FrameLost) -> None:
         self._dropped[lost.cause] += 1

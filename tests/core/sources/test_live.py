@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timezone
 
+import numpy as np
 import pytest
 
 from inference_core.contract.serve import Camera, FrameLost
@@ -198,6 +200,19 @@ def test_nothing_is_captured_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None
     )
     assert not latest.put(lost)
     assert latest.read_ledger().captured == 0
+
+
+def test_after_a_pause_no_part_of_before_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    latest = Latest(at("http://cam/"))
+    old = Frame("side", 0, "cam", datetime.now(timezone.utc), 0.0, np.zeros((2, 2, 3), np.uint8))
+    assert latest.put(old)
+    monkeypatch.setattr("inference_core.pipeline.sources.latest.PATIENCE_S", -1.0)
+    assert not latest.put(old)
+    told = latest.take(0)
+    assert isinstance(told, FrameLost)
+    assert told.cause == "too_late"
+    assert latest.take(0) is None
+    assert latest.read_ledger().dropped == {"too_late": 1}
 
 
 def test_the_number_of_a_picture_can_be_read(camera: MjpegCamera) -> None:
