@@ -7,7 +7,7 @@ JOBS ?= 2
 PY := .venv/bin/python
 EXTRAS := agent,server,build,plc,dev
 
-.PHONY: help install run demo test check format bench screenshots clean
+.PHONY: help install litert run demo test check format bench clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -17,10 +17,14 @@ install: .venv/installed ## Make the environment (.venv) and nothing else
 
 .venv/installed: pyproject.toml constraints.txt
 	@"$(PYTHON)" server/preflight.py install
-	@echo "Making .venv (about 1.4 GB; some minutes on a slow line) …"
+	@echo "Making .venv (about 1.7 GB; some minutes on a slow line) …"
 	@"$(PYTHON)" -m venv --clear .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch .venv/installed
+
+litert: ## Make the environment (.venv-litert) that converts to TFLite; PYTHON= must be 3.12 or newer
+	@"$(PYTHON)" -m venv --clear .venv-litert
+	@.venv-litert/bin/python -m pip install --quiet --disable-pip-version-check ".[litert-build]"
 
 run: .venv/installed ## Start server, worker and three agents here; PORT= and DATA= move it
 	@$(PY) server/preflight.py run --data "$(DATA)" --port "$(PORT)"
@@ -44,9 +48,8 @@ format: .venv/installed ## Let ruff put the code into shape
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: .venv/installed ## Speed as ratios in one run
-	@test -d tests/benchmarks || { echo "There are no benchmarks yet."; exit 2; }
+bench: .venv/installed ## Speed as ratios in one run, peers beside us; benchmarks/report.json
 	@exec $(PY) -m tests.benchmarks
 
 clean: ## Remove the environment and caches; data stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-litert .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
