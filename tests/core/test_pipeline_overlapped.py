@@ -183,13 +183,11 @@ def test_closing_early_leaves_no_thread_and_no_frame_unaccounted(
 
 def test_a_fault_fails_its_frame_and_the_next_one_is_judged() -> None:
     pipeline = scripted(Script(), Script(fault="nan"), Script(fault="fails"), Script())
-    with Overlapped(pipeline, frames(4)) as run:
+    with Overlapped(pipeline, frames(4), slots=1) as run:  # so that run and frame go together
         results = [item.result for item in run if isinstance(item, Judged)]
+    faults = [result.fault for result in results]
+    assert faults == [None, FailureCause.NOT_FINITE, FailureCause.OTHER, None]
     assert [result.verdict.value for result in results] == ["pass", "fail", "fail", "pass"]
-    assert [result.fault for result in results[1:3]] == [
-        FailureCause.NOT_FINITE,
-        FailureCause.OTHER,
-    ]
 
 
 def test_a_source_that_raises_ends_the_run_after_its_frames() -> None:
@@ -216,13 +214,13 @@ def test_memory_that_runs_out_ends_the_run_at_once() -> None:
 
 
 def test_an_inference_that_hangs_fails_its_frame_and_the_run_goes_on() -> None:
-    pipeline = scripted(Script(), Script(delay_s=0.4))
-    with Overlapped(pipeline, frames(3), infer_timeout_s=0.1) as run:
+    pipeline = scripted(Script(), Script(delay_s=1.6))
+    with Overlapped(pipeline, frames(3), infer_timeout_s=0.5) as run:
         results = [item.result for item in run if isinstance(item, Judged)]
     assert [result.sequence for result in results] == [0, 1, 2]
-    assert results[0].verdict is VerdictWord.PASS
-    assert results[1].verdict is VerdictWord.FAIL
-    assert "no answer within" in results[1].reasons[0]
+    failed = [result for result in results if result.verdict is VerdictWord.FAIL]
+    assert len(failed) == 2, "the one that hangs, and the one behind it"
+    assert all("no answer within" in result.reasons[0] for result in failed)
     assert not threads_of_ours()
 
 
