@@ -22,11 +22,11 @@ Mask = NDArray[np.uint8]
 
 
 def merge_regions(parts: Sequence[tuple[Window, Regions]]) -> Regions:
-    """Regions of one class that meet in what two tiles see, as one; largest first.
+    """Regions of one class that come within two pixels in what two tiles see, as one.
 
-    Its area counts a pixel that two tiles saw once; its score is the mean, weighted by area.
-    Only outlines are known here: of a ring that a border cuts, the area is right within a
-    tenth, and what lies in its hole becomes a part of it.
+    The largest is first. The area counts a pixel that two tiles saw once; the score is the
+    mean, weighted by area. Only outlines are known here: of a ring that a border cuts, the area
+    is right within a tenth, and what lies in its hole becomes a part of it.
     """
     windows = [window for window, _ in parts]
     every = _gather([regions for _, regions in parts])
@@ -34,7 +34,7 @@ def merge_regions(parts: Sequence[tuple[Window, Regions]]) -> Regions:
     home = np.arange(len(every))
     for one, other, _ in pair_tiles(windows):
         for first, second in _find_touching(every, tile_of == one, tile_of == other):
-            if home[first] != home[second] and _shares_pixels(every, first, second):
+            if home[first] != home[second] and _meets(every, first, second):
                 home[home == home[second]] = home[first]
     merged = []
     for name in np.unique(home):
@@ -68,23 +68,28 @@ def _find_touching(
     return [(int(ones[row]), int(others[column])) for row, column in pairs]
 
 
-def _shares_pixels(every: Regions, one: int, other: int) -> bool:
+def _meets(every: Regions, one: int, other: int) -> bool:
+    """Outlines are simplified within a pixel, so each may be that much larger than it seems."""
     both = every.xyxy[[one, other]]
-    box = np.concatenate([both[:, :2].max(axis=0), both[:, 2:].min(axis=0)])
-    first, second = (_draw(every.polygons[index], box) for index in (one, other))
-    # Outlines are simplified within a pixel: what meets may miss by as much.
-    near = np.asarray(cv2.dilate(first, _NEIGHBOURS), dtype=np.uint8)
-    return bool((near & second).any())
+    box = np.concatenate([both[:, :2].max(axis=0) - 2, both[:, 2:].min(axis=0) + 2])
+    first, second = (
+        np.asarray(cv2.dilate(_draw(every.polygons[index], box), _NEIGHBOURS), dtype=np.uint8)
+        for index in (one, other)
+    )
+    return bool((first & second).any())
 
 
 def _draw(polygon: Floats, box: Floats) -> Mask:
     """The pixels of the polygon inside a box: 1, elsewhere 0. Rims run through centres."""
-    origin = np.floor(box[:2]).astype(np.int32)
-    width, height = np.ceil(box[2:]).astype(np.int32) - origin
-    mask = np.zeros((max(int(height), 1), max(int(width), 1)), np.uint8)
-    points = np.floor(polygon).astype(np.int32) - origin
-    cv2.fillPoly(mask, [points.reshape(-1, 1, 2)], (1,))
-    return mask
+    points = np.floor(polygon).astype(np.int32)
+    begin, end = np.floor(box[:2]).astype(np.int32), np.ceil(box[2:]).astype(np.int32)
+    # All of it is drawn: OpenCV smears what leaves the canvas along its border.
+    low = np.minimum(points.min(axis=0), begin)
+    width, height = np.maximum(points.max(axis=0) + 1, end) - low
+    canvas = np.zeros((int(height), int(width)), np.uint8)
+    cv2.fillPoly(canvas, [(points - low).reshape(-1, 1, 2)], (1,))
+    (left, top), (right, bottom) = begin - low, end - low
+    return canvas[top:bottom, left:right]
 
 
 def _merge(every: Regions, members: NDArray[np.intp], seen_from: list[Window]) -> Regions:

@@ -222,7 +222,7 @@ def defects(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(defects(), st.integers(90, 800), st.integers(90, 600), st.floats(0.15, 0.6))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 def test_a_defect_that_spans_tiles_is_one_with_its_whole_area(
     mask: np.ndarray, width: int, height: int, overlap: float
 ) -> None:
