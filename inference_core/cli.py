@@ -40,7 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if word in COMMANDS), None)
-    args = _make_parser(chosen).parse_args(arguments)
+    try:
+        args = _make_parser(chosen).parse_args(arguments)
+    except ImportError as error:
+        sys.stderr.write(
+            f"infer {chosen}: a package is missing ({error}); "
+            "pip install 'linewarden[onnx]' is enough for most commands\n"
+        )
+        return EXIT_WRONG_USE
     logging.basicConfig(stream=sys.stderr, level=args.log_level, format=_LOG_FORMAT)
     try:
         code: int = import_module(COMMANDS[args.command][0]).execute(args)

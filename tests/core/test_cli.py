@@ -13,6 +13,9 @@ from inference_core.errors import CoreError
 from tests.core.core_models import DEMO, MODELS
 
 HEAVY = {"cv2", "numpy", "onnxruntime", "openvino", "simpleeval"}
+SAMPLES = Path(__file__).parents[1] / "samples"
+MODEL = str(SAMPLES / "models" / "coco_ssd_mobilenet_v2_300.onnx")
+PHOTO = str(SAMPLES / "images" / "messi5.jpg")
 MODELS_USED = ("board-defects", "chip-marking")
 
 
@@ -61,6 +64,38 @@ def test_check_knows_the_classes_of_the_manifests(
     assert cli.main(["check", str(path), *manifests]) == cli.EXIT_GATE_FAILED
     assert "'scrath'" in capsys.readouterr().out
     assert "absent: chip-marking" in refuse(capsys, "check", str(path), manifests[0])
+
+
+ONNX_EXTRA_LACKS = ("scipy", "pycocotools", "openvino", "nncf", "ai_edge_litert", "asyncua")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["run", MODEL, PHOTO, "--json"], '"label": "person"'),
+        (["bench", MODEL, "--runs", "1", "--json"], '"openvino": "'),
+        (["inspect", MODEL], "task      detection"),
+    ],
+)
+def test_the_onnx_extra_is_enough(command: list[str], said: str) -> None:
+    """Fresh interpreters in which all else is treated as not installed."""
+    script = (
+        f"import sys\nfor name in {ONNX_EXTRA_LACKS}: sys.modules[name] = None\n"
+        f"from inference_core.cli import main\nsys.exit(main({command}))"
+    )
+    assert said in run_python(script)
+
+
+def test_a_package_that_is_missing_is_named_in_one_sentence() -> None:
+    script = (
+        "import sys\nsys.modules['cv2'] = None\n"
+        "from inference_core.cli import main\nsys.stderr = sys.stdout\n"
+        "print(main(['run', 'm.onnx', 'a.jpg']))"
+    )
+    sentence, code = run_python(script).splitlines()
+    assert "cv2" in sentence
+    assert "pip install" in sentence
+    assert code == "2"
 
 
 def test_help_imports_no_runtime() -> None:
