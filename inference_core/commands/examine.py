@@ -85,7 +85,7 @@ def describe_file(model: Path) -> dict[str, Any]:
     facts = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "size": f"{len(data) / 1e6:.1f} MB",
-        "kind": _KINDS.get(model.suffix.lower(), "unknown"),
+        "kind": _KINDS[model.suffix.lower()],
         "manifest": beside.name
         if beside
         else f"none beside it, and it has none inside: write {model.stem}.manifest.json",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from inference_core.commands.examine import Examination, describe_file, examine, make_skeleton
+from inference_core.commands.loading import SUFFIXES
 from inference_core.contract.build import InspectionReport, InspectionResult
 from inference_core.contract.manifest import ModelManifest
 from inference_core.errors import BadInput
@@ -35,6 +36,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _execute(args: argparse.Namespace) -> int:
+    if args.model.suffix.lower() not in SUFFIXES and args.manifest is None:
+        raise BadInput(f"{args.model.name} is no model; known are {', '.join(SUFFIXES)}")
     if args.model.suffix.lower() != ".onnx" and args.manifest is None:
         facts = describe_file(args.model)
         _write(json.dumps(facts) if args.json else _list_facts(facts))

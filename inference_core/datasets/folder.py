@@ -56,6 +56,11 @@ def read_dataset(folder: Path) -> Dataset:
     Pictures are hashed, not decoded. Nothing outside the folder is read, not even over a link.
     """
     root = folder.resolve()
+    if not (root / LABELS_FILE).is_file():
+        raise DatasetError(
+            f"{folder} holds no {LABELS_FILE}, so it is no labelled set; infer dataset convert "
+            "makes one of VOC, YOLO, COCO or CVAT"
+        )
     digests = {LABELS_FILE: _hash_file(_locate(root, LABELS_FILE), MAX_LABELS_BYTES)}
     samples = tuple(_sample(root, line, digests) for line in _lines(root / LABELS_FILE))
     if not samples:

@@ -125,8 +125,9 @@ def test_importing_what_crosses_the_wire_loads_nothing_heavy(imported: str) -> N
 
 def test_the_public_names_are_these() -> None:
     assert " ".join(sorted(inference_core._HOMES)) == (
-        "Frame LoadedModel Pipeline Regions SessionOptions TextLines available check_rules "
-        "draw_result get_runtime load_model prepare read_picture"
+        "Anomaly Boxes Classes Follower Frame LoadedModel Overlapped Pipeline Regions "
+        "SessionOptions TextBoxes TextLines available check_rules draw_result get_runtime "
+        "iterate_frames load_model prepare read_picture recognise"
     )
 
 
