@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,9 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 EXIT_DONE = 0
 EXIT_GATE_FAILED = 1
 EXIT_WRONG_USE = 2
+_EXIT_INTERRUPTED = 130
+_EXIT_BROKEN_PIPE = 141
+"""As a shell counts them: 128 and the number of the signal."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("inference_core.commands.run", "judge pictures with a model or a pipeline"),
@@ -56,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"infer {args.command}: {sentence}\n")
         return EXIT_WRONG_USE
     except KeyboardInterrupt:
-        return 130
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the answers has had enough, as `head` does. What is still in the buffer of
+        # standard output would complain once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_BROKEN_PIPE
     return code
 
 

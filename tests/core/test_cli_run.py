@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -188,3 +190,17 @@ def test_a_video_gives_an_answer_for_each_frame(tmp_path: Path, capfd: Capture) 
     assert cli.main([*arguments, "--overlay", str(tmp_path / "out")]) == 0
     assert [answer.get("frame") for answer in answers(capfd)] == [0, 1, 2, None]
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_whoever_has_read_enough_may_go(tmp_path: Path) -> None:
+    """As ``infer run … | head -1`` does."""
+    for number in range(30):
+        shutil.copy(BOARD, tmp_path / f"{number:02}.jpg")
+    command = [sys.executable, "-m", "inference_core", *PIPELINE, str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert json.loads(child.stdout.readline())["verdict"] == "pass"
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(timeout=60) == 128 + signal.SIGPIPE
