@@ -22,6 +22,7 @@ from inference_core.pipeline.sources import Source, open_source
 from inference_core.pipeline.spool import Spool
 from inference_core.pipeline.wire import STDIN, Control, EventStream, listen
 from inference_core.runtimes.base import SessionOptions
+from inference_core.signals.quality import measure_quality
 
 _log = logging.getLogger(__name__)
 _LONGEST_NAP_S = 0.5
@@ -137,9 +138,10 @@ class Server:
         result = pipeline.judge(frame)
         line.sinks.write(frame, result)  # first: a PLC may be waiting to let the part go
         sample = spool.offer(frame.picture, result) if spool else None
+        measured = result.model_copy(update={"quality": measure_quality(frame.picture)})
         self._counts.done += 1
         self._events.emit(
-            FrameDone(result=result, sample_path=None if sample is None else str(sample))
+            FrameDone(result=measured, sample_path=None if sample is None else str(sample))
         )
 
     def _nap(self, lines: list[Line]) -> float:

@@ -36,14 +36,13 @@ class Measured:
 
     def to_report(self) -> dict[str, Any]:
         """The figures of R7; ``ratio`` is the median of paired ratios, None without the peer."""
-        ratio = None
-        if self.peer_s is not None:
-            pairs = zip(self.ours_s, self.peer_s, strict=True)
-            ratio = statistics.median(ours / peer for ours, peer in pairs)
+        pairs = zip(self.ours_s, self.peer_s or (), strict=self.peer_s is not None)
+        ratios = [ours / peer for ours, peer in pairs]
         return {
             "figure": "R7",
             "goal": GOAL,
-            "ratio": ratio,
+            "ratios": ratios,
+            "ratio": statistics.median(ratios) if ratios else None,
             "ours_ms_per_frame": self._per_frame(self.ours_s),
             "peer_ms_per_frame": None if self.peer_s is None else self._per_frame(self.peer_s),
             "rounds": len(self.ours_s),

@@ -32,7 +32,9 @@ from inference_core.contract.serve import (
     ServeJob,
 )
 from inference_core.contract.words import FailureCause, Precision, RuntimeName, VerdictWord
+from inference_core.picture import read_picture
 from inference_core.pipeline.wire import EXIT_ORPHANED
+from inference_core.signals.quality import measure_quality
 from tests.core.core_models import segmenter, write_fake
 
 DIGEST = "ab" * 32
@@ -397,6 +399,11 @@ def test_a_sample_is_on_disk_before_it_is_named(start: Start, tmp_path: Path) ->
     assert first.sample_path is not None
     assert cv2.imread(first.sample_path).shape == (60, 80, 3)
     assert second.sample_path is None
+
+
+def test_a_frame_tells_how_its_picture_is_exposed_and_focused(start: Start, pictures: Path) -> None:
+    done = start().wait_for(FrameDone)
+    assert done.result.quality == measure_quality(read_picture(pictures / done.result.source))
 
 
 def test_printing_does_not_corrupt_the_events(start: Start, tmp_path: Path) -> None:
