@@ -16,7 +16,7 @@ import numpy as np
 
 from inference_core.commands.candidates import Candidates, find_candidates, quantise_too
 from inference_core.commands.lines import LineWriter, claim_stdout
-from inference_core.commands.loading import RUNTIMES
+from inference_core.commands.loading import RUNTIMES, above_zero, at_least_one
 from inference_core.commands.progress import open_bar
 from inference_core.commands.subject import add_subject_options, load_subject, read_subject
 from inference_core.errors import BadInput
@@ -40,11 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"all, or some of {','.join(RUNTIMES)}; --runtime takes one",
     )
     add("--pictures", type=Path, metavar="DIR", help="frames to show; default: one of 1280×720")
-    add("--runs", type=int, default=50, help="rounds, each runtime once in each; default: 50")
+    add(
+        "--runs",
+        type=at_least_one,
+        default=50,
+        help="rounds, each runtime once in each; default: 50",
+    )
     add("--calibration", type=Path, metavar="DIR", help="measure INT8 too, set by these pictures")
     add("--cascade", action="store_true", help="find the threshold of a cascade of two stages")
     add("--dataset", type=Path, metavar="DIR", help="of --cascade: labelled pictures")
-    add("--floor", type=float, default=0.99, help="share of the heavy model's metric to keep")
+    add("--floor", type=above_zero, default=0.99, help="share of the heavy model's metric to keep")
     add("--json", action="store_true", help="print one JSON object")
 
 
@@ -58,8 +63,6 @@ def _measure(args: argparse.Namespace, out: LineWriter) -> int:
     from inference_core.optimize.certify import describe_machine
     from inference_core.optimize.measure import measure
 
-    if args.runs < 1:
-        raise BadInput("--runs takes a number of at least 1")
     subject = read_subject(args)
     frames = _read_frames(args.pictures)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, open_bar() as bar:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from inference_core.commands.lines import LineWriter, claim_stdout
-from inference_core.commands.loading import RUNTIMES, read_manifest
+from inference_core.commands.loading import RUNTIMES, at_least_one, read_manifest
 from inference_core.commands.progress import Bar, open_bar
 from inference_core.contract.build import BuildJob, BuildOutcome, BuildProgress, ProfileSpec
 from inference_core.contract.words import Precision, RuntimeName
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: as the profile's name says, else auto: the fastest that runs here",
     )
     add("--precision", type=Precision, choices=list(Precision), action="append")
-    add("--threads", type=int, default=1)
+    add("--threads", type=at_least_one, default=1, metavar="N")
     add("--calibration", type=Path, metavar="DIR", help="dataset whose pictures set INT8's ranges")
     add(
         "--golden", type=Path, metavar="DIR", help="labelled dataset that judges; no shared picture"
@@ -168,5 +168,10 @@ def _make_profile(args: argparse.Namespace) -> tuple[ProfileSpec, bool]:
         return ProfileSpec.model_validate(document), asked is None
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("name",):
+            raise BadInput(
+                f"{args.profile!r} is no name for a profile: use small letters and digits, "
+                "with hyphens and dots between them"
+            ) from error
         where = ".".join(map(str, first["loc"]))
         raise BadInput(f"the profile's {where} is wrong: {first['msg']}") from error

@@ -42,7 +42,23 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--manifest", type=Path, help="default: MODEL.manifest.json or manifest.json beside it"
     )
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--threads", type=at_least_one, default=2, metavar="N", help="default: 2")
+
+
+def at_least_one(text: str) -> int:
+    """For ``type=`` of an argument: a whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("give a number of at least 1")
+    return number
+
+
+def above_zero(text: str) -> float:
+    """For ``type=`` of an argument: a finite number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("give a number above 0")
+    return number
 
 
 def load_for_cli(

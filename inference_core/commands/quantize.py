@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_core.commands.lines import claim_stdout
-from inference_core.commands.loading import read_manifest, resolve_from_file
+from inference_core.commands.loading import at_least_one, read_manifest, resolve_from_file
 from inference_core.commands.progress import open_bar
 from inference_core.contract.words import RuntimeName
 from inference_core.errors import BadInput
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, required=True, metavar="OUT", help="a file, or a folder")
     add("--runtime", default="onnxruntime", choices=_RUNTIMES, help="default: onnxruntime")
     add("--manifest", type=Path, help="default: beside the model, or recognised")
-    add("--threads", type=int, default=2, metavar="N", help="default: 2")
+    add("--threads", type=at_least_one, default=2, metavar="N", help="default: 2")
     add("--json", action="store_true", help="print one JSON object")
 
 

@@ -16,6 +16,7 @@ from inference_core.commands.answers import (
     answer_for_unreadable,
     describe,
 )
+from inference_core.commands.loading import above_zero
 from inference_core.commands.lines import LineWriter, claim_stdout
 from inference_core.commands.progress import track
 from inference_core.commands.subject import (
@@ -44,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="pictures, folders of them, or videos",
     )
-    add("--mm-per-px", type=float, help="scale of the camera, for areas and lengths in millimetres")
+    add(
+        "--mm-per-px",
+        type=above_zero,
+        help="scale of the camera, for areas and lengths in millimetres",
+    )
     add("--json", action="store_true", help="print one JSON object a line and image")
     add("--overlay", type=Path, metavar="DIR", help="write pictures with the findings drawn in")
 

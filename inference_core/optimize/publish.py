@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from inference_core.errors import BadInput
+
 
 def publish(data: bytes, folder: Path, suffix: str) -> tuple[Path, str]:
     """Write ``data`` to ``folder`` under its SHA-256; the path and the digest.
@@ -20,7 +22,14 @@ def publish(data: bytes, folder: Path, suffix: str) -> tuple[Path, str]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace ``path`` atomically and durably."""
+    """Replace ``path`` atomically and durably. Raises ``BadInput`` where that is not possible."""
+    try:
+        _write_whole(path, data)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:

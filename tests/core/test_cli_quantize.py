@@ -94,6 +94,16 @@ def test_it_does_not_write_over_the_model_or_under_a_wrong_name(
         assert complaint in capfd.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_to_is_named(
+    model: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    pictures = str(draw_pictures(tmp_path / "line", 8))
+    (tmp_path / "file").touch()
+    target = str(tmp_path / "file" / "small.onnx")
+    assert cli.main(["quantize", str(model), "--calibration", pictures, "-o", target]) == 2
+    assert "small.onnx cannot be written: " in capfd.readouterr().err
+
+
 def test_a_finding_agrees_with_one_twin_only() -> None:
     def boxes(*xyxy: list[float], name: int = 0) -> Boxes:
         ids = np.full(len(xyxy), name, np.int64)

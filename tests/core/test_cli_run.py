@@ -165,6 +165,16 @@ def test_wrong_use_gets_one_sentence(tmp_path: Path, capfd: Capture) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "option", ["--threads=0", "--threads=two", "--mm-per-px=-1", "--mm-per-px=nan"]
+)
+def test_numbers_that_make_no_sense_are_wrong_use(option: str, capfd: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*DETECTOR, PHOTO, option])
+    assert ended.value.code == cli.EXIT_WRONG_USE
+    assert option.partition("=")[0] in capfd.readouterr().err
+
+
 def test_a_runtime_that_does_not_read_such_files_says_what_does(capfd: Capture) -> None:
     said = refuse(capfd, *DETECTOR, PHOTO, "--runtime", "litert")
     assert "litert does not read .onnx files, it reads .tflite; make one" in said
