@@ -16,8 +16,8 @@ from inference_core.commands.answers import (
     answer_for_unreadable,
     describe,
 )
-from inference_core.commands.loading import above_zero
 from inference_core.commands.lines import LineWriter, claim_stdout
+from inference_core.commands.loading import above_zero
 from inference_core.commands.progress import track
 from inference_core.commands.subject import (
     Subject,
