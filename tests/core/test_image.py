@@ -279,6 +279,23 @@ def test_an_int8_tensor_is_the_rounded_number() -> None:
     assert np.array_equal(prepare(PICTURE, manifest).tensor[0], expected)
 
 
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("mean", [(0.3,), (0.1, 0.5, 0.2)])
+def test_every_pixel_is_scaled_shifted_and_cast_for_any_tensor(
+    layout: str, dtype: str, mean: tuple[float, ...]
+) -> None:
+    scale = 1 / 255 if dtype.startswith("float") else 0.7
+    base = segmenter(53, 37, scale=scale, mean=list(mean), std=[0.5])
+    expected = (PICTURE[..., ::-1] * scale - np.array(mean)) / 0.5
+    if not dtype.startswith("float"):
+        limits = np.iinfo(dtype)
+        expected = np.clip(np.rint(expected), limits.min, limits.max)
+    tensor = prepare(PICTURE, as_layout(base, layout, dtype)).tensor[0]
+    shown = tensor.transpose(1, 2, 0) if layout == "nchw" else tensor
+    np.testing.assert_allclose(shown, expected.astype(dtype), rtol=1e-6, atol=1e-6)
+
+
 SHAPES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=5)
 
 
