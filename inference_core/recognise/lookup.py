@@ -17,7 +17,16 @@ from inference_core.recognise.draft import (
 )
 from inference_core.recognise.graph import Graph, read_graph, read_picture_input, to_specs
 
-_FAMILIES = ("ultralytics", "roboflow", "tensorflow", "paddle", "huggingface", "torchvision")
+_FAMILIES = (
+    "ultralytics",
+    "roboflow",
+    "tensorflow",
+    "tensorflow_ssd",
+    "nanodet",
+    "paddle",
+    "huggingface",
+    "torchvision",
+)
 """Asked in this order. A module has ``draft(graph) -> Draft | None``."""
 
 

@@ -68,12 +68,12 @@ def test_the_answer_stays_an_inspection_result(capsys: Capture) -> None:
         assert result.report.operators["Conv"] == 38
 
 
-def test_a_skeleton_is_the_start_of_a_manifest(capsys: Capture) -> None:
-    model = SAMPLES / "models" / "nanodet_416.onnx"
+def test_a_skeleton_is_the_start_of_a_manifest(tmp_path: Path, capsys: Capture) -> None:
+    model = shutil.copy(MODELS / "board-defects" / "model.onnx", tmp_path)
     assert cli.main(["inspect", str(model), "--skeleton"]) == 0
     skeleton = json.loads(capsys.readouterr().out)
     assert skeleton["decoder"]["labels"].startswith("FILL IN")
-    assert len(skeleton["outputs"]) == 6
+    assert len(skeleton["outputs"]) == 1
 
 
 def test_other_formats_say_what_they_can(tmp_path: Path, capsys: Capture) -> None:

@@ -25,7 +25,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for suffix in (".onnx", ".manifest.json"):
         sample = SAMPLES / "models" / f"coco_ssd_mobilenet_v2_300{suffix}"
         shutil.copy(sample, tmp_path / f"detector{suffix}")
-    shutil.copy(SAMPLES / "models" / "nanodet_416.onnx", tmp_path / "stranger.onnx")
+    shutil.copy(MODELS / "board-defects" / "model.onnx", tmp_path / "stranger.onnx")
     (tmp_path / "photos").mkdir()
     shutil.copy(SAMPLES / "images" / "messi5.jpg", tmp_path / "photos")
     shutil.copy(BOARD, tmp_path / "board.jpg")

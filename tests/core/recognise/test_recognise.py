@@ -14,6 +14,7 @@ from onnx import TensorProto
 from inference_core.contract.manifest import ModelManifest
 from inference_core.decode.lookup import decode
 from inference_core.errors import BadInput
+from inference_core.files import read_document
 from inference_core.image import prepare
 from inference_core.recognise import recognise
 from inference_core.recognise.graph import read_graph
@@ -22,6 +23,8 @@ from inference_core.runtimes.lookup import get_runtime
 from tests.core.recognise.exports import floats, rfdetr, ultralytics, write_export
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+STRANGER = Path(__file__).parents[3] / "server/demo/models/board-defects/model.onnx"
+"""Nothing in it says what its scores are."""
 
 
 def complain(model: Path) -> str:
@@ -51,6 +54,24 @@ def test_a_yolo_of_ultralytics_finds_its_box_on_a_real_runtime(tmp_path: Path) -
     boxes = decode(session.run({"images": prepared.tensor}), manifest, prepared.transform)
     assert boxes.to_fields()["boxes"][0].label == "car"
     assert boxes.xyxy.round(3).tolist() == [[76, 54, 116, 74]]
+
+
+@pytest.mark.parametrize("name", ["coco_ssd_mobilenet_v2_300", "nanodet_416"])
+def test_a_pretrained_detector_is_read_as_its_hand_written_manifest_says(name: str) -> None:
+    path = SAMPLES / "models" / f"{name}.onnx"
+    by_hand = read_document(path.with_suffix(".manifest.json"), ModelManifest)
+    recognised = recognise(path)
+    assert recognised.inputs == by_hand.inputs
+    assert recognised.outputs == by_hand.outputs
+    assert recognised.preprocess == by_hand.preprocess
+    assert recognised.decoder == by_hand.decoder
+
+
+def test_labels_beside_a_detector_come_before_those_of_coco(tmp_path: Path) -> None:
+    model = tmp_path / "nanodet.onnx"
+    shutil.copyfile(SAMPLES / "models" / "nanodet_416.onnx", model)
+    (tmp_path / "labels.txt").write_text("\n".join(f"part {n}" for n in range(80)))
+    assert recognise(model).decoder.labels[:2] == ("part 0", "part 1")
 
 
 @pytest.mark.parametrize(
@@ -218,10 +239,10 @@ def test_the_text_detector_and_reader_of_paddleocr_are_known(tmp_path: Path) -> 
 
 
 def test_a_stranger_is_refused_and_its_skeleton_is_a_start(tmp_path: Path) -> None:
-    model = Path(shutil.copy(SAMPLES / "models" / "nanodet_416.onnx", tmp_path))
+    model = Path(shutil.copy(STRANGER, tmp_path))
     assert "the task and how to read its outputs" in complain(model)
     skeleton = draft_manifest(read_graph(model)).to_skeleton()
-    assert skeleton["inputs"][0]["shape"] == [1, 3, 416, 416]
+    assert skeleton["inputs"][0]["shape"] == [1, 3, 240, 320]
     assert json.dumps(skeleton).count("FILL IN") == 5
 
 
