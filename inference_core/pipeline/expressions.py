@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -94,10 +95,8 @@ def _parse(expression: str, bare: str | None, questions: frozenset[str]) -> ast.
 
 
 def _evaluate(expression: str, node: ast.expr, findings: Names) -> Any:
-    evaluator = SimpleEval(
-        operators=_OPERATORS, functions={}, names=dict(findings), allowed_attrs=_MAY_BE_ASKED
-    )
-    evaluator.nodes = {kind: evaluator.nodes[kind] for kind in _NODES}
+    evaluator = _mine.evaluator
+    evaluator.names = dict(findings)
     return evaluator.eval(expression, previously_parsed=node)
 
 
@@ -124,3 +123,19 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     **{kind: DEFAULT_OPERATORS[kind] for kind in _ARITHMETIC},
     **{kind: _refuse_nan(DEFAULT_OPERATORS[kind]) for kind in _COMPARISONS},
 }
+
+
+class _Evaluator(threading.local):
+    """One for each thread.
+
+    Making it costs more than most rules, and turns the warnings of the whole process off and on.
+    """
+
+    def __init__(self) -> None:
+        self.evaluator = SimpleEval(
+            operators=_OPERATORS, functions={}, names={}, allowed_attrs=_MAY_BE_ASKED
+        )
+        self.evaluator.nodes = {kind: self.evaluator.nodes[kind] for kind in _NODES}
+
+
+_mine = _Evaluator()
