@@ -33,7 +33,7 @@ def to_pixels(boxes: NDArray[Any], box_format: str, unit: str, manifest: ModelMa
         exact = np.concatenate([middle - half, middle + half], axis=1)
     elif box_format == "xywh":
         exact = np.concatenate([exact[:, :2], exact[:, :2] + exact[:, 2:]], axis=1)
-    return exact * np.tile(manifest.input_size, 2) if unit == "share" else exact
+    return exact * (manifest.input_size * 2) if unit == "share" else exact
 
 
 def finish(chosen: Chosen, xyxy: Floats, manifest: ModelManifest, transform: Transform) -> Boxes:
@@ -69,4 +69,5 @@ def _merge(
 
 def _clip(xyxy: Floats, transform: Transform) -> Floats:
     x, y, width, height = transform.looked_at_xywh
-    return np.clip(xyxy, [x, y, x, y], [x + width, y + height, x + width, y + height])
+    inside = np.maximum(xyxy, (x, y, x, y))
+    return np.minimum(inside, (x + width, y + height, x + width, y + height), out=inside)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.contract.manifest import ModelManifest
@@ -51,5 +51,5 @@ def decode(
 def require_finite(name: str, output: NDArray[Any]) -> None:
     """Raises ``NotFinite`` for an output with NaN or infinity in it."""
     # NaN wins every maximum and infinity is one: far cheaper than a mask of all values.
-    if output.size and not (np.isfinite(output.max()) and np.isfinite(output.min())):
+    if output.size and not (math.isfinite(output.max()) and math.isfinite(output.min())):
         raise NotFinite(f"output {name!r} holds NaN or infinity")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,16 @@ def _lowest_score(decoder: BoxDecoder) -> float:
 
 def _thresholds(decoder: BoxDecoder) -> Floats:
     """One a class. A column without a label is never reported."""
-    own = decoder.class_thresholds
-    return np.array(
-        [own.get(label, decoder.threshold) if label else math.inf for label in decoder.labels]
-    )
+    own = tuple(decoder.class_thresholds.items())
+    return _list_thresholds(decoder.labels, decoder.threshold, own)
+
+
+@lru_cache(maxsize=64)
+def _list_thresholds(
+    labels: tuple[str, ...], usual: float, own: tuple[tuple[str, float], ...]
+) -> Floats:
+    of_label = dict(own)
+    thresholds = [of_label.get(label, usual) if label else math.inf for label in labels]
+    shared: Floats = np.array(thresholds)
+    shared.setflags(write=False)
+    return shared

@@ -39,6 +39,8 @@ def _choose(scores: Table, decoder: SsdDecoder) -> Chosen:
         chosen = choose_each(activate(scores, "softmax", axis=1), decoder)
     else:
         chosen = choose_each(scores, decoder, decoder.activation)
+    if decoder.background is None:
+        return chosen
     (objects,) = np.nonzero(chosen.class_id != decoder.background)
     return Chosen(chosen.row[objects], chosen.class_id[objects], chosen.score[objects])
 
