@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 import cv2
 
+from inference_core.contract.addresses import redact
 from inference_core.errors import BadInput
-from inference_core.pipeline.sources.secrets import redact
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mkv", ".mov", ".mpg", ".mpeg", ".webm"})
 OPEN_TIMEOUT_MS = 5000

@@ -7,12 +7,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from inference_core.contract.addresses import redact
 from inference_core.contract.serve import Camera, FrameLost
 from inference_core.errors import BadInput
 from inference_core.picture import PICTURE_SUFFIXES, read_picture
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.sources.base import Backoff, lose
-from inference_core.pipeline.sources.secrets import redact
 
 
 class FolderSource:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 import cv2
 import numpy as np
 
+from inference_core.contract.addresses import redact
 from inference_core.contract.serve import Camera, FrameLost
 from inference_core.errors import BadInput
 from inference_core.pipeline.frames import Frame
@@ -20,7 +21,6 @@ from inference_core.pipeline.sources.capture import (
     open_stream,
 )
 from inference_core.pipeline.sources.latest import Latest
-from inference_core.pipeline.sources.secrets import redact
 
 _log = logging.getLogger(__name__)
 _FAREWELL_S = READ_TIMEOUT_MS / 1000 + 1.0

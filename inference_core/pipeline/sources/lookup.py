@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from inference_core.contract.addresses import redact
 from inference_core.contract.serve import Camera
 from inference_core.errors import BadInput
 from inference_core.pipeline.sources.base import BrokenSource, Source
 from inference_core.pipeline.sources.capture import VIDEO_SUFFIXES
 from inference_core.pipeline.sources.folder import FolderSource, parse_file_address
 from inference_core.pipeline.sources.live import LiveSource
-from inference_core.pipeline.sources.secrets import redact
 from inference_core.pipeline.sources.trigger import TriggerSource
 from inference_core.pipeline.sources.video import VideoSource
 

@@ -13,13 +13,13 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 
+from inference_core.contract.addresses import redact
 from inference_core.contract.serve import Camera, FrameLost
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.sources import BrokenSource, LiveSource, open_source
 from inference_core.pipeline.sources.base import Backoff
 from inference_core.pipeline.sources.latest import Latest
 from inference_core.pipeline.sources.live import _Pace
-from inference_core.pipeline.sources.secrets import redact
 
 from .cameras import MjpegCamera, is_frame, is_no_input, read_number, take_until
 
@@ -153,6 +153,8 @@ def test_no_secret_of_an_address_is_shown_anywhere() -> None:
         ("http://cam/x?user=a&pw=b", "http://cam/x?user=***&pw=***"),
         ("rtsp://cam/user=a&password=b&channel=1", "rtsp://cam/user=a&password=***&channel=1"),
         ("admin:secret@host", "***@host"),
+        ("rtsp://admin:secret@cam/x?from=http://b", "rtsp://***@cam/x?from=***"),
+        ("rtsp://admin:p://w@cam/x", "rtsp://***@cam/x"),
         ("file:///var/pictures", "file:///var/pictures"),
     ],
 )
