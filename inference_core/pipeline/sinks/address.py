@@ -72,8 +72,10 @@ def parse_address(text: str) -> Address:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise BadInput(f"the sink {scheme}://… is no address: {error}") from error
+    except ValueError:  # its message may quote a part of a password
+        raise BadInput(
+            f"the sink {scheme}://… is no address: look at its brackets and its port"
+        ) from None
     if parts.password is not None:
         raise BadInput(
             f"the sink {scheme}://… has a password in it: "

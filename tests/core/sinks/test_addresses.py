@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from inference_core.contract.addresses import SINK_SCHEMES
 from inference_core.errors import BadInput
 from inference_core.pipeline.sinks import open_sink, open_sinks
 from inference_core.pipeline.sinks.address import parse_address
+from inference_core.pipeline.sinks.lookup import _MODULES
 
 from .results import frame, result
 
@@ -53,6 +55,16 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(scheme: str) -> No
     with pytest.raises(BadInput, match="secret_file=/path, or secret_env=NAME") as refused:
         open_sink(f"{scheme}://line:hunter2@host/topic?token=hunter3")
     assert "hunter" not in str(refused.value)
+
+
+def test_a_password_that_is_taken_for_a_port_is_not_repeated() -> None:
+    with pytest.raises(BadInput, match="is no address") as refused:
+        open_sink("mqtt://line:hunter/2@host/topic")
+    assert "hunter" not in str(refused.value)
+
+
+def test_the_contract_names_every_scheme_and_no_other() -> None:
+    assert set(SINK_SCHEMES) == set(_MODULES)
 
 
 def test_what_is_shown_has_no_user_and_no_query() -> None:
