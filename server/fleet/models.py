@@ -6,7 +6,7 @@ import uuid
 
 from django.db import models
 
-from inference_core.contract.build import ProfileSpec
+from inference_core.contract.build import ProfileSpec, TensorRtProfile
 from inference_core.contract.serve import Camera as CameraMessage
 from server.fleet.states import DeviceState
 
@@ -44,6 +44,12 @@ class HardwareProfile(models.Model):
     architecture = models.CharField(max_length=20)
     precisions = models.JSONField(help_text="Candidates that a build tries, e.g. fp32, int8.")
     threads = models.PositiveSmallIntegerField(default=1)
+    accelerator = models.SlugField(
+        max_length=100,
+        blank=True,
+        help_text="A chip that artifacts are compiled for, e.g. edgetpu.",
+    )
+    tensorrt = models.JSONField(null=True, blank=True, help_text="What an engine is built for.")
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +63,8 @@ class HardwareProfile(models.Model):
             architecture=self.architecture,
             precisions=tuple(self.precisions),
             threads=self.threads,
+            accelerator=self.accelerator or None,
+            tensorrt=self.tensorrt and TensorRtProfile.model_validate(self.tensorrt),
         )
 
 
@@ -104,6 +112,7 @@ class Camera(models.Model):
     address = models.CharField(max_length=1000)
     frames_per_s = models.FloatField(default=2.0)
     mm_per_px = models.FloatField(null=True, blank=True)
+    sinks = models.JSONField(default=list, help_text="Addresses that verdicts go to as well.")
 
     class Meta:
         constraints = [
@@ -123,6 +132,7 @@ class Camera(models.Model):
             address=self.address,
             frames_per_s=self.frames_per_s,
             mm_per_px=self.mm_per_px,
+            sinks=tuple(self.sinks),
         )
 
 

@@ -55,11 +55,17 @@ def architecture_of(facts: DeviceFacts) -> str:
 
 
 def match_profile(facts: DeviceFacts) -> list[Suggestion]:
-    """Profiles whose architecture and runtime the device has, the best first."""
+    """Profiles whose architecture and runtime the device has, the best first.
+
+    What is built for one chip is never suggested: facts do not name the chip, so people must.
+    """
     architecture = architecture_of(facts)
     rank = {seed.spec.name: index for index, seed in enumerate(SEEDS)}
     fitting = HardwareProfile.objects.filter(
-        architecture=architecture, runtime__in=[str(name) for name in facts.runtimes]
+        architecture=architecture,
+        runtime__in=[str(name) for name in facts.runtimes],
+        accelerator="",
+        tensorrt__isnull=True,
     )
     return [
         Suggestion(

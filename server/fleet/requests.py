@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from inference_core.contract.addresses import check_sink
 from inference_core.contract.base import Document, Slug
 from inference_core.contract.serve import Camera
 from server.fleet.enrolment import MAX_LIFETIME_S, MAX_USES
@@ -50,10 +51,21 @@ class NewEnrolmentToken(Document):
     lifetime_s: float = Field(default=3600, gt=0, le=MAX_LIFETIME_S)
 
 
+class NewCamera(Camera, Document):
+    """A camera in ``PATCH devices/{id}``."""
+
+    @field_validator("sinks")
+    @classmethod
+    def _hold_no_secrets(cls, sinks: tuple[str, ...]) -> tuple[str, ...]:
+        for address in sinks:
+            check_sink(address)
+        return sinks
+
+
 class DeviceChanges(Document):
     """``PATCH devices/{id}``: what is left out stays as it is."""
 
-    cameras: tuple[Camera, ...] | None = Field(default=None, max_length=64)
+    cameras: tuple[NewCamera, ...] | None = Field(default=None, max_length=64)
     sample_every_s: float | None = Field(default=None, gt=0, le=86_400)
 
 

@@ -43,10 +43,20 @@ class HardwareProfileSerializer(serializers.ModelSerializer):
     """What artifacts are built for."""
 
     precisions = serializers.ListField(child=serializers.CharField())
+    tensorrt = serializers.DictField(allow_null=True)
 
     class Meta:
         model = HardwareProfile
-        fields = ("name", "title", "runtime", "architecture", "precisions", "threads")
+        fields = (
+            "name",
+            "title",
+            "runtime",
+            "architecture",
+            "precisions",
+            "threads",
+            "accelerator",
+            "tensorrt",
+        )
 
 
 class IssuedTokenSerializer(serializers.Serializer):
@@ -60,9 +70,11 @@ class IssuedTokenSerializer(serializers.Serializer):
 class CameraSerializer(serializers.ModelSerializer):
     """A camera of a device."""
 
+    sinks = serializers.ListField(child=serializers.CharField())
+
     class Meta:
         model = Camera
-        fields = ("name", "role", "address", "frames_per_s", "mm_per_px")
+        fields = ("name", "role", "address", "frames_per_s", "mm_per_px", "sinks")
 
 
 class DeviceSerializer(serializers.ModelSerializer):

@@ -32,6 +32,8 @@ def seed_profiles() -> None:
                 "architecture": seed.spec.architecture,
                 "precisions": [str(precision) for precision in seed.spec.precisions],
                 "threads": seed.spec.threads,
+                "accelerator": seed.spec.accelerator or "",
+                "tensorrt": seed.spec.tensorrt and seed.spec.tensorrt.model_dump(mode="json"),
             },
         )
 

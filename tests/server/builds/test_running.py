@@ -13,7 +13,7 @@ import pytest
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
-from inference_core.contract.build import ParityCertificate
+from inference_core.contract.build import BuildJob, ParityCertificate, TensorRtProfile
 from inference_core.contract.release import ReleaseManifest, release_path
 from server.builds import selectors, services, worker
 from server.builds.models import Artifact, Build, ReleaseTarget
@@ -76,6 +76,16 @@ def test_a_device_can_fetch_all_that_a_release_needs(
 
 def release_row() -> Release:
     return Release.objects.get()
+
+
+def test_the_job_of_a_build_says_what_chip_and_engine_it_is_for(
+    version: ModelVersion, profile: HardwareProfile, tmp_path: Path
+) -> None:
+    profile.accelerator, profile.tensorrt = "edgetpu", {"version": "10.3.0"}
+    profile.save()
+    build = services.queue_build(version=version, profile=profile, actor="test")
+    spec = BuildJob.model_validate_json(worker._prepare(build, tmp_path).read_bytes()).profile
+    assert (spec.accelerator, spec.tensorrt) == ("edgetpu", TensorRtProfile(version="10.3.0"))
 
 
 def test_a_second_message_builds_nothing(version: ModelVersion, profile: HardwareProfile) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.accounts.models import AuditEntry
 from server.fleet.enrolment import issue_enrolment_token
-from server.fleet.models import Device, EnrolmentToken, Group, Line
+from server.fleet.models import Device, EnrolmentToken, Group, HardwareProfile, Line
 from server.fleet.services import accept_device, revoke_device, seed_profiles
 from server.fleet.states import DeviceState
 from server.lib import clock
@@ -115,6 +115,18 @@ def test_an_unknown_profile_is_refused_with_those_that_fit(token: str) -> None:
     assert answer.json()["suggested"] == ["x86-onnxruntime"]
     assert "x86-openvino" in answer.json()["detail"]
     assert EnrolmentToken.objects.get().uses_left == 1
+
+
+@pytest.mark.parametrize("bound", [{"accelerator": "edgetpu"}, {"tensorrt": {"version": "10.3"}}])
+def test_what_is_built_for_one_chip_is_taken_by_name_only(
+    token: str, line: Line, bound: dict[str, object]
+) -> None:
+    HardwareProfile.objects.filter(name="x86-onnxruntime").update(**bound)
+    answer = Box().request_enrolment(token, profile=None)
+    assert answer.status_code == 422
+    assert answer.json()["suggested"] == []
+    reply = Box().enrol(token, profile="x86-onnxruntime")
+    assert reply["profile"] == "x86-onnxruntime"
 
 
 def test_a_profile_of_another_architecture_is_refused(token: str) -> None:

@@ -21,7 +21,7 @@ from tests.server.box import Box
 
 pytestmark = pytest.mark.django_db
 
-CAMERA = Camera(name="top", address="file:///pictures")
+CAMERA = Camera(name="top", address="file:///pictures", sinks=("modbus://plc/1", "jsonl:///log"))
 
 
 def test_the_first_poll_gets_the_goal_and_is_written_down(box: Box) -> None:

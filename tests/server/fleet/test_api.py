@@ -11,10 +11,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from inference_core.contract.build import TensorRtProfile
 from server.accounts.models import AuditEntry, Role
 from server.fleet.enrolment import issue_enrolment_token
 from server.fleet.keys import fingerprint
-from server.fleet.models import Device, EnrolmentToken, Line, Membership, Presence
+from server.fleet.models import (
+    Device,
+    EnrolmentToken,
+    HardwareProfile,
+    Line,
+    Membership,
+    Presence,
+)
+from server.fleet.selectors import config_of
 from server.fleet.services import create_group, seed_profiles
 from server.lib import clock
 from server.lib.models import OutboxMessage, StateEvent
@@ -23,6 +32,7 @@ from tests.server.box import Box, make_box
 pytestmark = pytest.mark.django_db
 
 Somebody = Callable[..., APIClient]
+SINKS = ["mqtt://line@broker/top?secret_file=/etc/mqtt", "jsonl:///var/log/verdicts.jsonl"]
 CAMERA = {"name": "top", "address": "file:///pictures", "frames_per_s": 2.0, "mm_per_px": 0.1}
 
 
@@ -219,7 +229,7 @@ def test_cameras_are_replaced_whole_and_the_device_is_told(somebody: Somebody, b
     operator.patch(device, {"cameras": [CAMERA, CAMERA | {"name": "side"}]})
     answer = operator.patch(device, {"cameras": [CAMERA], "sample_every_s": 5.0})
     assert answer.status_code == 200
-    assert answer.json()["cameras"] == [CAMERA | {"role": "main"}]
+    assert answer.json()["cameras"] == [CAMERA | {"role": "main", "sinks": []}]
     assert answer.json()["sample_every_s"] == 5.0
     waiting = OutboxMessage.objects.filter(topic="goal_changed")
     assert waiting.last().payload == {"device_id": str(box.device_id)}
@@ -230,6 +240,59 @@ def test_two_cameras_of_one_name_are_refused(somebody: Somebody, box: Box) -> No
         f"/api/v1/devices/{box.device_id}", {"cameras": [CAMERA, CAMERA]}
     )
     assert answer.status_code == 422
+    assert box.device.cameras.count() == 0
+
+
+def test_the_sinks_of_a_camera_are_kept_as_they_were_written(somebody: Somebody, box: Box) -> None:
+    operator = somebody(Role.OPERATOR, "works")
+    device = f"/api/v1/devices/{box.device_id}"
+    answer = operator.patch(device, {"cameras": [CAMERA | {"sinks": SINKS}]})
+    assert answer.status_code == 200
+    assert answer.json()["cameras"][0]["sinks"] == SINKS
+    assert config_of(box.device).cameras[0].sinks == tuple(SINKS)
+    operator.patch(device, {"cameras": [CAMERA]})
+    assert config_of(box.device).cameras[0].sinks == ()
+
+
+@pytest.mark.parametrize(
+    ("sinks", "reason"),
+    [
+        (["mqtt://host/t", "mqtt://line:hunter2@host/t"], "a password is in the address"),
+        (["https://host/hook?token=hunter2"], "looks like a secret"),
+        (["ftp://host/hunter2"], "a sink starts with one of jsonl://"),
+        (["jsonl:///f"] * 9, "at most 8 items"),
+        ([f"jsonl:///{'f' * 1000}"], "at most 1000 characters"),
+        ("jsonl:///f", "valid tuple"),
+        ([7], "valid string"),
+    ],
+)
+def test_a_wrong_sink_is_refused_with_what_to_do_and_is_not_repeated(
+    somebody: Somebody, box: Box, sinks: object, reason: str
+) -> None:
+    body = {"cameras": [CAMERA | {"sinks": sinks}]}
+    answer = somebody(Role.OPERATOR).patch(f"/api/v1/devices/{box.device_id}", body)
+    assert answer.status_code == 422
+    assert reason in answer.json()["errors"][0]["detail"]
+    assert answer.json()["errors"][0]["path"].startswith("cameras.0.sinks")
+    assert "hunter2" not in answer.content.decode()
+    assert box.device.cameras.count() == 0
+
+
+def test_a_mistyped_field_of_a_camera_is_refused(somebody: Somebody, box: Box) -> None:
+    body = {"cameras": [CAMERA | {"sink": SINKS}]}
+    answer = somebody(Role.OPERATOR).patch(f"/api/v1/devices/{box.device_id}", body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == "cameras.0.sink"
+
+
+def test_no_stranger_and_no_viewer_sends_verdicts_elsewhere(
+    somebody: Somebody, box: Box, foreign_line: Line
+) -> None:
+    device = f"/api/v1/devices/{box.device_id}"
+    body = {"cameras": [CAMERA | {"sinks": SINKS}]}
+    assert somebody(Role.VIEWER, "works").patch(device, body).status_code == 403
+    assert somebody(Role.ADMIN, "elsewhere", "eve").patch(device, body).status_code == 404
+    assert somebody(name="nobody").patch(device, body).status_code == 403
     assert box.device.cameras.count() == 0
 
 
@@ -317,6 +380,28 @@ def test_the_profiles_are_those_that_builds_exist_for(somebody: Somebody) -> Non
     found = somebody(Role.VIEWER).get("/api/v1/hardware-profiles").json()["results"]
     assert [row["name"] for row in found] == ["x86-onnxruntime", "x86-opencv-dnn", "x86-openvino"]
     assert found[0]["precisions"] == ["fp32", "int8"]
+    assert (found[0]["accelerator"], found[0]["tensorrt"]) == ("", None)
+
+
+def test_a_profile_says_what_chip_and_engine_it_is_for(somebody: Somebody) -> None:
+    engine = {
+        "version": "10.3.0",
+        "compute_capabilities": ["8.7"],
+        "batch": {"optimal": 4, "maximum": 8},
+    }
+    profile = HardwareProfile.objects.create(
+        name="orin",
+        title="Orin",
+        runtime="tensorrt",
+        architecture="aarch64",
+        precisions=["fp16"],
+        accelerator="some-chip",
+        tensorrt=engine,
+    )
+    (shown,) = somebody(Role.VIEWER).get("/api/v1/hardware-profiles").json()["results"]
+    assert (shown["accelerator"], shown["tensorrt"]) == ("some-chip", engine)
+    assert profile.spec.accelerator == "some-chip"
+    assert profile.spec.tensorrt == TensorRtProfile.model_validate(engine)
 
 
 @pytest.mark.parametrize("name", ["%00", "a%00b", "x" * 300, "..", "%F0%9F%92%A9"])
