@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from fleet_ui.icons import ICONS
+from inference_core.contract.addresses import redact
 
 register = template.Library()
 
@@ -92,6 +93,12 @@ def spoken(word: object) -> str:
 def person(actor: str) -> str:
     """An actor of the audit log as a reader says it: ``user:ada`` is "ada"."""
     return actor.removeprefix("user:")
+
+
+@register.filter
+def redacted(address: str) -> str:
+    """The address of a camera or a sink, without what may be a secret."""
+    return redact(address)
 
 
 @register.filter

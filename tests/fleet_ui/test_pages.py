@@ -94,6 +94,16 @@ def test_a_device_tells_what_it_should_run_and_what_it_runs(world: World, sign_i
     assert "Runs nothing reported" in text
 
 
+def test_cameras_and_sinks_are_shown_without_their_secrets(world: World, sign_in: SignIn) -> None:
+    sinks = ["mqtt://line@broker/top?secret_file=/etc/hunter2", "<b>://hunter2@x"]
+    world.devices[0].cameras.update(address="rtsp://admin:hunter2@10.0.0.5/live", sinks=sinks)
+    body = sign_in("ada").get(reverse("device", args=[world.devices[0].pk])).content.decode()
+    assert "<code>rtsp://***@10.0.0.5/live</code>" in body
+    assert "<code>mqtt://***@broker/top?secret_file=***</code>" in body
+    assert "hunter2" not in body
+    assert "<b>://" not in body
+
+
 def test_sampled_frames_carry_what_the_model_saw(world: World, sign_in: SignIn) -> None:
     body = sign_in("ada").get(reverse("device", args=[world.devices[0].pk])).content.decode()
     assert body.count('<svg class="overlay" viewBox="0 0 640 480"') == 6
