@@ -172,6 +172,8 @@ class Supervisor:
         planner sees that the goal has to be fetched again.
         """
         while (sha256 := self._store.current) is not None:
+            if self.has_candidate(sha256):
+                return  # a commit is on its way: the candidate is about to be the resident
             try:
                 release = self._store.open(sha256)
             except Rejected as error:
