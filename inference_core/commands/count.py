@@ -17,13 +17,13 @@ from inference_core.commands.lines import claim_stdout
 from inference_core.commands.loading import add_model_options, load_for_cli, read_manifest
 from inference_core.commands.progress import track as show_progress
 from inference_core.contract.pipeline import PipelineSpec, Rule, Stage, Tiles, Track
-from inference_core.contract.results import Counts, FrameResult, StageResult
+from inference_core.contract.results import Counts, FrameResult
 from inference_core.contract.serve import Camera, FrameLost
 from inference_core.contract.words import Task
 from inference_core.errors import BadInput
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.graph import Pipeline
-from inference_core.pipeline.sinks import encode_jpeg
+from inference_core.pipeline.sinks import draw_result, encode_jpeg
 from inference_core.pipeline.sources import iterate_frames
 from inference_core.runtimes.base import SessionOptions
 
@@ -98,7 +98,7 @@ class _Tally:
         self.counts = stage.counts or self.counts
         self._tell_fault(result)
         if overlay is not None:
-            overlay.write(item, stage)
+            overlay.write(item, result)
 
     @property
     def exit_code(self) -> int:
@@ -135,10 +135,11 @@ class _Overlay:
         self._folder = folder
         self._tracking = tracking
 
-    def write(self, frame: Frame, stage: StageResult) -> None:
-        from inference_core.tracking.drawing import draw_followed
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        from inference_core.tracking.drawing import draw_border
 
-        drawn = draw_followed(frame.picture, stage, self._tracking)
+        drawn = draw_result(frame.picture, result, shows_verdict=False)
+        draw_border(drawn, self._tracking)
         (self._folder / f"{frame.sequence:06d}.jpg").write_bytes(encode_jpeg(drawn))
 
 

@@ -85,8 +85,12 @@ def _draw_stage(canvas: Picture, stage: StageResult) -> None:
 
 
 def _draw_box(canvas: Picture, box: BoxResult) -> None:
-    """A frame in the colour of its class, its label on a plate of that colour."""
-    colour = _PALETTE[box.class_id % len(_PALETTE)]
+    """A frame in the colour of its class, its label on a plate of that colour.
+
+    An object that is followed has a colour of its own instead, and keeps it.
+    """
+    hue = box.class_id if box.track_id is None else box.track_id
+    colour = _PALETTE[hue % len(_PALETTE)]
     x0, y0, x1, y1 = (round(side) for side in box.xyxy)
     cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, 2)
     number = "" if box.track_id is None else f"#{box.track_id} "
@@ -113,7 +117,7 @@ def _describe(stage: StageResult) -> list[tuple[str, Colour]]:
 
 
 def _describe_counts(counts: Counts) -> str:
-    ways = (("in", counts.entered), ("out", counts.left), ("inside", counts.inside))
+    ways = (("entered", counts.entered), ("left", counts.left), ("inside", counts.inside))
     parts = [f"{way} {label} {count}" for way, of in ways for label, count in of.items() if count]
     return ", ".join(parts) or "nothing has crossed"
 
