@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal, Union
 
@@ -43,6 +43,7 @@ class Child:
         job: ServeJob,
         *,
         command: Sequence[str],
+        environment: Mapping[str, str],
         folder: Path,
         on_event: Callable[[Child, Event], None],
         load_limit_s: float,
@@ -58,7 +59,7 @@ class Child:
         self._is_stopping = False
         self._started_at = self._heard_at = time.monotonic()
         self._log_path = folder / "child.log"
-        self._process = self._start(command, folder)
+        self._process = self._start(command, environment, folder)
         self._pid_path = folder / f"{self._process.pid}.pid"
         self._pid_path.write_text(str(self._process.pid))
         self._reader = threading.Thread(target=self._read, name="child-reader", daemon=True)
@@ -122,7 +123,9 @@ class Child:
             self._pipe(self._process.stdin).close()
         self._pid_path.unlink(missing_ok=True)
 
-    def _start(self, command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> subprocess.Popen[bytes]:
         path = folder / f"job-{self.release_sha256[:12]}-{time.monotonic_ns()}.json"
         for stale in folder.glob(f"job-{self.release_sha256[:12]}-*.json"):
             stale.unlink()
@@ -132,6 +135,7 @@ class Child:
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
                 [*command, "--job", str(path)],
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

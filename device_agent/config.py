@@ -11,9 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from device_agent.errors import ConfigError
+from inference_core.contract.addresses import (
+    DEFAULT_SECRETS_DIR,
+    OUTPUT_VARIABLE,
+    SECRETS_VARIABLE,
+)
 from inference_core.contract.base import Slug
 
 DEFAULT_PATH = Path("/etc/linewarden/agent.yaml")
@@ -25,6 +30,11 @@ _MEBIBYTE = 1024 * 1024
 
 def _hostname() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()).strip("-._")[:64] or "unnamed"
+
+
+def _lie_together(one: Path, other: Path) -> bool:
+    paths = os.path.realpath(one), os.path.realpath(other)
+    return os.path.commonpath(paths) in paths
 
 
 class Config(BaseModel):
@@ -39,6 +49,13 @@ class Config(BaseModel):
     profile: Slug | None = Field(default=None, description="None lets the server match facts.")
     enrolment_token: str | None = Field(default=None, min_length=16, max_length=200, repr=False)
     enrolment_token_file: Path | None = None
+
+    secrets_dir: Path = Field(
+        default=Path(DEFAULT_SECRETS_DIR), description="What addresses of sinks may name."
+    )
+    output_dir: Path | None = Field(
+        default=None, description="Where sinks may write files; None: nowhere."
+    )
 
     python: str = Field(default=sys.executable, description="Interpreter of the inference child.")
     child_args: tuple[str, ...] = ("-m", "inference_core", "serve")
@@ -69,6 +86,15 @@ class Config(BaseModel):
             raise ValueError("give the address only: no user, no query, no fragment")
         return url.rstrip("/")
 
+    @field_validator("secrets_dir", "output_dir")
+    @classmethod
+    def _lies_apart(cls, folder: Path | None, info: ValidationInfo) -> Path | None:
+        """Who sets a camera's sinks at the server must not get at keys or journal."""
+        for name in ("data_dir", "secrets_dir"):
+            if folder and name in info.data and _lie_together(folder, info.data[name]):
+                raise ValueError(f"it and {name} must lie apart, neither in the other")
+        return folder
+
     @property
     def device_url(self) -> str:
         """Where the server answers devices."""
@@ -79,6 +105,19 @@ class Config(BaseModel):
         """Whether tokens would cross a network unencrypted."""
         parts = urlsplit(self.server_url)
         return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+
+    def make_child_environment(self, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """What the inference child gets: not the agent's own settings, which may hold a token."""
+        ours = (SECRETS_VARIABLE, OUTPUT_VARIABLE)
+        given = {
+            name: value
+            for name, value in inherited.items()
+            if not name.startswith(PREFIX) and name not in ours
+        }
+        given[SECRETS_VARIABLE] = str(self.secrets_dir.absolute())
+        if self.output_dir is not None:
+            given[OUTPUT_VARIABLE] = str(self.output_dir.absolute())
+        return given
 
     def read_enrolment_token(self) -> str | None:
         """The token of the settings or of its file, or None."""

@@ -200,6 +200,7 @@ class Supervisor:
         return Child(
             job,
             command=(self._config.python, *self._config.child_args),
+            environment=self._config.make_child_environment(),
             folder=self._run_dir,
             on_event=self._take,
             load_limit_s=self._config.load_limit_s,

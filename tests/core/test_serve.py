@@ -368,10 +368,11 @@ def test_a_leak_shows_in_the_heartbeats(start: Start) -> None:
 
 
 def test_verdicts_go_to_the_sinks_of_the_camera_too(
-    start: Start, pictures: Path, tmp_path: Path
+    start: Start, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LINEWARDEN_OUTPUT_DIR", str(tmp_path))
     told = tmp_path / "verdicts.jsonl"
-    sinks = (f"jsonl://{told}", "carrier-pigeon://roof")
+    sinks = ("jsonl:///verdicts.jsonl", "carrier-pigeon://roof")
     camera = Camera(name="cam", address=pictures.as_uri(), frames_per_s=100, sinks=sinks)
     child = start({"cameras": (camera,)})
     for _ in range(3):

@@ -95,11 +95,11 @@ def test_a_device_tells_what_it_should_run_and_what_it_runs(world: World, sign_i
 
 
 def test_cameras_and_sinks_are_shown_without_their_secrets(world: World, sign_in: SignIn) -> None:
-    sinks = ["mqtt://line@broker/top?secret_file=/etc/hunter2", "<b>://hunter2@x"]
+    sinks = ["mqtt://line@broker/top?secret=hunter2", "<b>://hunter2@x"]
     world.devices[0].cameras.update(address="rtsp://admin:hunter2@10.0.0.5/live", sinks=sinks)
     body = sign_in("ada").get(reverse("device", args=[world.devices[0].pk])).content.decode()
     assert "<code>rtsp://***@10.0.0.5/live</code>" in body
-    assert "<code>mqtt://***@broker/top?secret_file=***</code>" in body
+    assert "<code>mqtt://***@broker/top?secret=***</code>" in body
     assert "hunter2" not in body
     assert "<b>://" not in body
 

@@ -1,16 +1,15 @@
-"""Addresses of sinks: what they say, and where the secrets lie that they must not say."""
+"""Addresses of sinks: what they say, and the secrets that they must not say."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from inference_core.contract.addresses import INSTEAD, check_gone
 from inference_core.errors import BadInput
-
-_MAX_SECRET_BYTES = 4096
-_SECRETS = {"secret_file", "secret_env"}
+from inference_core.pipeline.sinks.folders import find_secret_file, read_secret
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Address:
 
     def expect(self, *names: str) -> None:
         """Raises ``BadInput`` for an option that the sink does not know."""
-        if unknown := sorted(set(self.options) - set(names) - _SECRETS):
-            known = ", ".join(sorted({*names, *_SECRETS}))
+        if unknown := sorted(set(self.options) - set(names) - {"secret"}):
+            known = ", ".join(sorted({*names, "secret"}))
             raise BadInput(f"{self.shown}: there is no option {unknown[0]!r}; there are {known}")
 
     def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
@@ -48,18 +47,33 @@ class Address:
         return value
 
     def read_secret(self) -> str | None:
-        """What ``secret_file`` or the environment variable ``secret_env`` holds; None: neither."""
-        if name := self.options.get("secret_env"):
-            if not os.environ.get(name):
-                raise BadInput(f"{self.shown}: the environment has no {name}")
-            return os.environ[name]
-        if path := self.options.get("secret_file"):
-            return _read_secret(Path(path), self.shown)
-        return None
+        """What the file ``secret=NAME`` holds; None where there is no such option."""
+        name = self.options.get("secret")
+        if name is None:
+            return None
+        with self.naming_itself():
+            return read_secret(name)
+
+    def find_file(self, option: str) -> str | None:
+        """Path of the file for TLS that an option names; None where there is no such option."""
+        name = self.options.get(option)
+        if name is None:
+            return None
+        with self.naming_itself():
+            return str(find_secret_file(option, name))
+
+    @contextmanager
+    def naming_itself(self) -> Iterator[None]:
+        """What is wrong with the address is told with the address, as far as that may be shown."""
+        try:
+            yield
+        except ValueError as error:
+            raise BadInput(f"{self.shown}: {error}") from error
 
     def without(self, *names: str) -> str:
-        """The rest of the query, without these options and the secrets."""
-        left = {key: value for key, value in self.options.items() if key not in {*names, *_SECRETS}}
+        """The rest of the query, without these options and the name of the secret."""
+        hidden = {*names, "secret"}
+        left = {key: value for key, value in self.options.items() if key not in hidden}
         return urlencode(left)
 
 
@@ -77,15 +91,12 @@ def parse_address(text: str) -> Address:
             f"the sink {scheme}://… is no address: look at its brackets and its port"
         ) from None
     if parts.password is not None:
-        raise BadInput(
-            f"the sink {scheme}://… has a password in it: "
-            "put it in a file and write secret_file=/path, or secret_env=NAME"
-        )
+        raise BadInput(f"the sink {scheme}://… has a password in it: {INSTEAD}")
     if parts.fragment:
         raise BadInput(f"the sink {scheme}://… has a # in it: write %23 where one is meant")
     bracketed = f"[{host}]" if ":" in host else host
     place = bracketed if port is None else f"{bracketed}:{port}"
-    return Address(
+    address = Address(
         scheme=parts.scheme,
         host=host,
         port=port,
@@ -94,15 +105,6 @@ def parse_address(text: str) -> Address:
         options=dict(parse_qsl(parts.query, keep_blank_values=True)),
         shown=f"{parts.scheme}://{place}{parts.path}",
     )
-
-
-def _read_secret(path: Path, shown: str) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_SECRET_BYTES + 1)
-        secret = data.decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{shown}: the secret file cannot be read: {error}") from error
-    if not secret or len(data) > _MAX_SECRET_BYTES:
-        raise BadInput(f"{shown}: the secret file is empty or over {_MAX_SECRET_BYTES} bytes")
-    return secret
+    with address.naming_itself():
+        check_gone(address.options)
+    return address

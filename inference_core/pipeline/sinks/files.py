@@ -16,6 +16,7 @@ from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.sinks.address import Address
 from inference_core.pipeline.sinks.base import Link, Parcel, Traits, Unreachable
 from inference_core.pipeline.sinks.drawing import draw_result, encode_jpeg
+from inference_core.pipeline.sinks.folders import find_output, open_to_append
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _MEGABYTE = 1024 * 1024
@@ -68,33 +69,36 @@ class OverlaySink:
 
 def open_link(address: Address) -> Link:
     """``jsonl:///file?max_mb=64`` or ``overlay:///folder?keep=1000``."""
-    if address.host not in ("", "localhost") or len(address.path) < 2:
+    if address.host not in ("", "localhost"):
         raise BadInput(f"{address.shown} is no place on this machine: write three slashes")
+    with address.naming_itself():
+        find_output(address.path)  # told now what would fail at every result
     if address.scheme == "jsonl":
         address.expect("max_mb")
         max_bytes = address.whole("max_mb", 64, 1, 100_000) * _MEGABYTE
-        return _JsonLinesFile(Path(address.path), max_bytes)
+        return _JsonLinesFile(address.path, max_bytes)
     address.expect("keep")
-    return _OverlayFolder(Path(address.path), address.whole("keep", 1000, 1, 100_000))
+    return _OverlayFolder(address.path, address.whole("keep", 1000, 1, 100_000))
 
 
 @dataclass
 class _JsonLinesFile:
     """Appends; a full file becomes ``NAME.1``, and the one before that goes."""
 
-    path: Path
+    place: str
     max_bytes: int
     traits: ClassVar[Traits] = Traits()
 
     def deliver(self, parcel: Parcel) -> None:
         line = parcel.result.to_json() + b"\n"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path.exists() and self.path.stat().st_size + len(line) > self.max_bytes:
-                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-            with self.path.open("ab") as file:
+            path = find_output(self.place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size + len(line) > self.max_bytes:
+                path.replace(path.with_name(f"{path.name}.1"))
+            with open_to_append(path) as file:
                 file.write(line)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from error
 
     def beat(self) -> None:
@@ -108,7 +112,7 @@ class _JsonLinesFile:
 class _OverlayFolder:
     """Keeps the newest pictures that it wrote, also across restarts."""
 
-    folder: Path
+    place: str
     keep: int
     traits: ClassVar[Traits] = Traits(capacity=8, wants_picture=True)
     _written: deque[Path] | None = field(default=None, init=False)
@@ -119,17 +123,18 @@ class _OverlayFolder:
         try:
             # The time keeps names apart across restarts of the child.
             prefix = f"{parcel.result.camera}-{parcel.result.captured_at:%Y%m%dT%H%M%S}-"
-            sink = OverlaySink(self.folder)
-            written = self._find_written()
+            folder = find_output(self.place)
+            sink = OverlaySink(folder)
+            written = self._find_written(folder)
             written.append(sink.write_picture(parcel.picture, parcel.result, prefix))
             while len(written) > self.keep:
                 written.popleft().unlink(missing_ok=True)
-        except (OSError, BadInput) as error:
+        except (OSError, ValueError, BadInput) as error:
             raise Unreachable(str(error)) from error
 
-    def _find_written(self) -> deque[Path]:
+    def _find_written(self, folder: Path) -> deque[Path]:
         if self._written is None:
-            pictures = list(self.folder.glob("*-[0-9][0-9][0-9][0-9][0-9][0-9]*-*.jpg"))
+            pictures = list(folder.glob("*-[0-9][0-9][0-9][0-9][0-9][0-9]*-*.jpg"))
             self._written = deque(sorted(pictures, key=lambda path: path.stat().st_mtime))
         return self._written
 

@@ -20,7 +20,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def open_link(address: Address) -> Link:
-    """``mqtt[s]://[user@]host[:port]/topic?ca=…&cert=…&key=…&secret_file=…``."""
+    """``mqtt[s]://[user@]host[:port]/topic?ca=…&cert=…&key=…&secret=…``."""
     address.expect("ca", "cert", "key")
     topic = address.path.removeprefix("/")
     if not address.host or not topic or any(sign in topic for sign in "+#\0"):
@@ -111,10 +111,11 @@ class _Broker:
 
 
 def _make_context(address: Address) -> ssl.SSLContext:
+    certificate, key = address.find_file("cert"), address.find_file("key")
     try:
-        context = ssl.create_default_context(cafile=address.options.get("ca"))
-        if certificate := address.options.get("cert"):
-            context.load_cert_chain(certificate, address.options.get("key"))
+        context = ssl.create_default_context(cafile=address.find_file("ca"))
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
     except OSError as error:
         raise BadInput(f"{address.shown}: the TLS files cannot be used: {error}") from error
     return context

@@ -9,11 +9,13 @@ from asyncua import ua
 from asyncua.sync import Client, SyncNode, ThreadLoop
 from asyncua.ua.uaerrors import UaError
 
+from inference_core.contract.addresses import check_security
 from inference_core.contract.results import FrameResult
 from inference_core.contract.words import VerdictWord
 from inference_core.errors import BadInput
 from inference_core.pipeline.sinks.address import Address
 from inference_core.pipeline.sinks.base import Link, Parcel, Refused, Traits, Unreachable
+from inference_core.pipeline.sinks.folders import find_secret_file
 
 _TIMEOUT_S = 4.0
 _DEFAULT_PORT = 4840
@@ -21,7 +23,7 @@ _MOST_CHARACTERS = 1000
 
 
 def open_link(address: Address) -> Link:
-    """``opc.tcp://[user@]host[:4840]/path?node=ns=2;s=Line1&security=…&secret_file=…``."""
+    """``opc.tcp://[user@]host[:4840]/path?node=ns=2;s=Line1&security=…&secret=…``."""
     address.expect("node", "security", "heartbeat_s", "max_age_s")
     try:
         ua.NodeId.from_string(f"{address.options.get('node', '')}.Passed")
@@ -56,6 +58,7 @@ class _Server:
         )
         self._address = address
         self._secret = address.read_secret()
+        self._security = _find_security(address)
         self._heartbeat = 0
         self._client: Client | None = None
         self._nodes: dict[str, SyncNode] = {}
@@ -107,8 +110,8 @@ class _Server:
         if address.user is not None:
             client.set_user(address.user)
             client.set_password(self._secret or "")
-        if security := address.options.get("security"):
-            client.set_security_string(security)
+        if self._security is not None:
+            client.set_security_string(self._security)
         client.connect()
         return client
 
@@ -116,3 +119,14 @@ class _Server:
         if name not in self._nodes:
             self._nodes[name] = client.get_node(f"{self._address.options['node']}.{name}")
         return self._nodes[name]
+
+
+def _find_security(address: Address) -> str | None:
+    """As the library wants it: with the paths of the files that are named."""
+    security = address.options.get("security")
+    if not security:
+        return None
+    with address.naming_itself():
+        policy, mode, *names = check_security(security)
+        paths = [str(find_secret_file("security", name)) for name in names]
+    return ",".join([policy, mode, *paths])

@@ -19,11 +19,11 @@ _LATER = frozenset({408, 425, 429})
 
 
 def open_link(address: Address) -> Link:
-    """``https://host/path?ca=/ca.pem&secret_file=/secret``; other options are the receiver's."""
+    """``https://host/path?ca=NAME&secret=NAME``; other options are the receiver's."""
     if not address.host:
         raise BadInput(f"{address.shown} names no host")
     if address.user is not None:
-        raise BadInput(f"{address.shown}: a web hook takes no user; sign with secret_file=")
+        raise BadInput(f"{address.shown}: a web hook takes no user; sign with secret=NAME")
     return _WebHook(address)
 
 
@@ -99,7 +99,7 @@ def _find_opener(address: Address) -> Callable[[], http.client.HTTPConnection]:
     if address.scheme == "http":
         return lambda: http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
     try:
-        context = ssl.create_default_context(cafile=address.options.get("ca"))
+        context = ssl.create_default_context(cafile=address.find_file("ca"))
     except OSError as error:
         raise BadInput(f"{address.shown}: the CA file cannot be used: {error}") from error
     return lambda: http.client.HTTPSConnection(

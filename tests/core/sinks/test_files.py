@@ -26,31 +26,31 @@ def test_a_stream_gets_one_result_a_line() -> None:
     assert [FrameResult.model_validate_json(line).sequence for line in lines] == [1, 2]
 
 
-def test_a_file_is_appended_to_and_its_folder_made(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "verdicts.jsonl"
+def test_a_file_is_appended_to_and_its_folder_made(output: Path) -> None:
+    file = output / "new" / "verdicts.jsonl"
     for sequence in range(2):
-        sink = open_sink(f"jsonl://{file}")
+        sink = open_sink("jsonl:///new/verdicts.jsonl")
         sink.write(frame(sequence), result(sequence))
         sink.close(10)
     assert [json.loads(line)["sequence"] for line in file.read_text().splitlines()] == [0, 1]
 
 
-def test_a_full_file_makes_room_and_no_line_is_torn(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
-    link = _JsonLinesFile(file, max_bytes=3 * len(result(10).to_json()) + 3)
+def test_a_full_file_makes_room_and_no_line_is_torn(output: Path) -> None:
+    file = output / "verdicts.jsonl"
+    link = _JsonLinesFile("/verdicts.jsonl", max_bytes=3 * len(result(10).to_json()) + 3)
     for sequence in range(10, 20):
         link.deliver(Parcel(result(sequence)))
-    kept = (tmp_path / "verdicts.jsonl.1").read_text() + file.read_text()
+    kept = (output / "verdicts.jsonl.1").read_text() + file.read_text()
     assert [json.loads(line)["sequence"] for line in kept.splitlines()] == [16, 17, 18, 19]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in output.iterdir()) == [
         "verdicts.jsonl",
         "verdicts.jsonl.1",
     ]
 
 
-def test_a_place_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    sink = open_sink(f"jsonl://{tmp_path}/file/verdicts.jsonl")
+def test_a_place_that_cannot_be_written_holds_nobody_up(output: Path) -> None:
+    (output / "file").write_text("")
+    sink = open_sink("jsonl:///file/verdicts.jsonl")
     sink.write(frame(), result())
     sink.close(10)
     assert sink.account.dropped == 1
@@ -69,24 +69,25 @@ def test_a_source_cannot_leave_the_folder(tmp_path: Path) -> None:
     assert [path.parent for path in tmp_path.rglob("*.jpg")] == [folder]
 
 
-def test_a_folder_keeps_the_newest_pictures_also_across_restarts(tmp_path: Path) -> None:
-    address = f"overlay://{tmp_path}?keep=3"
+def test_a_folder_keeps_the_newest_pictures_also_across_restarts(output: Path) -> None:
+    address = "overlay:///pictures?keep=3"
     for first in (0, 2, 4):
         sink = open_sink(address)
         for sequence in range(first, first + 2):
             sink.write(frame(sequence), result(sequence))
             wait_until(lambda sink=sink: sink.account.waiting == 0)
         sink.close(10)
-    names = sorted(path.name for path in tmp_path.iterdir())
+    names = sorted(path.name for path in (output / "pictures").iterdir())
     assert [name.split("-")[2] for name in names] == ["000003", "000004", "000005"]
 
 
 def test_a_picture_that_changes_after_the_verdict_is_the_sources_fault_not_a_crash(
-    tmp_path: Path,
+    output: Path,
 ) -> None:
-    sink = open_sink(f"overlay://{tmp_path}")
+    sink = open_sink("overlay:///pictures")
     given = frame()
     sink.write(given, result())
     given.picture[:] = np.uint8(255)
     sink.close(10)
     assert sink.account.delivered == 1
+    assert len(list((output / "pictures").iterdir())) == 1

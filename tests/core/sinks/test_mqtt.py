@@ -67,17 +67,17 @@ def test_a_broker_that_starts_late_dies_and_comes_back_misses_nothing(
 
 
 def test_user_and_password_are_sent_and_a_wrong_one_is_told_without_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, secrets: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "line", "hunter2"], check=True)
     broker = Broker(tmp_path, f"password_file {passwords}", is_open=False)
-    secret = tmp_path / "secret"
+    secret = secrets / "line"
     secret.write_text("hunter3")
     broker.start()
     try:
         listener = Listener(broker, "t", username="line", password="hunter2")
-        address = f"mqtt://line@127.0.0.1:{broker.port}/t?secret_file={secret}"
+        address = f"mqtt://line@127.0.0.1:{broker.port}/t?secret=line"
         refused = open_sink(address)
         send(refused, 0)
         wait_until(lambda: "Not authorized" in caplog.text)
@@ -110,8 +110,8 @@ def test_a_topic_that_is_not_allowed_drops_and_goes_on(
     assert caplog.text.count("refuses results") == 1
 
 
-def test_tls_needs_the_right_authority(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+def test_tls_needs_the_right_authority(tmp_path: Path, secrets: Path) -> None:
+    key, certificate = tmp_path / "key.pem", secrets / "cert.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2"]
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(
@@ -123,7 +123,7 @@ def test_tls_needs_the_right_authority(tmp_path: Path) -> None:
     broker.start()
     try:
         address = f"mqtts://127.0.0.1:{broker.port}/t"
-        trusting, strict = open_sink(f"{address}?ca={certificate}"), open_sink(address)
+        trusting, strict = open_sink(f"{address}?ca=cert.pem"), open_sink(address)
         send(trusting, 0)
         send(strict, 0)
         wait_until(lambda: trusting.account.delivered == 1)

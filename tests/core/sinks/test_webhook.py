@@ -90,10 +90,9 @@ def test_a_result_is_posted_as_json_to_the_path_and_query(server: WebServer) -> 
     assert "Linewarden-Signature" not in post.headers
 
 
-def test_a_secret_signs_time_and_body(server: WebServer, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("hunter2\n")
-    sink = open_sink(f"http://127.0.0.1:{server.port}/hook?secret_file={secret}")
+def test_a_secret_signs_time_and_body(server: WebServer, secrets: Path) -> None:
+    (secrets / "hook").write_text("hunter2\n")
+    sink = open_sink(f"http://127.0.0.1:{server.port}/hook?secret=hook")
     send(sink, 1)
     sink.close(10)
     post = server.posts[0]

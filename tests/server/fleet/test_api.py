@@ -32,7 +32,7 @@ from tests.server.box import Box, make_box
 pytestmark = pytest.mark.django_db
 
 Somebody = Callable[..., APIClient]
-SINKS = ["mqtt://line@broker/top?secret_file=/etc/mqtt", "jsonl:///var/log/verdicts.jsonl"]
+SINKS = ["mqtt://line@broker/top?secret=mqtt", "jsonl:///verdicts.jsonl"]
 CAMERA = {"name": "top", "address": "file:///pictures", "frames_per_s": 2.0, "mm_per_px": 0.1}
 
 
@@ -259,6 +259,12 @@ def test_the_sinks_of_a_camera_are_kept_as_they_were_written(somebody: Somebody,
     [
         (["mqtt://host/t", "mqtt://line:hunter2@host/t"], "a password is in the address"),
         (["https://host/hook?token=hunter2"], "looks like a secret"),
+        (["mqtt://host/t?secret_file=/hunter2"], "write secret=NAME"),
+        (["mqtt://host/t?secret_env=hunter2"], "write secret=NAME"),
+        (["mqtt://host/t?secret=../hunter2"], "name of a file in the device's folder"),
+        (["mqtts://host/t?ca=/hunter2"], "name of a file in the device's folder"),
+        (["jsonl:///../hunter2"], "the device's output folder"),
+        (["overlay:////hunter2"], "the device's output folder"),
         (["ftp://host/hunter2"], "a sink starts with one of jsonl://"),
         (["jsonl:///f"] * 9, "at most 8 items"),
         ([f"jsonl:///{'f' * 1000}"], "at most 1000 characters"),
