@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from inference_core.contract.manifest import ModelManifest
 from inference_core.decode.lookup import decode
 from inference_core.errors import DecodeFailed, NotFinite
 from inference_core.image import Transform, prepare
+from inference_core.picture import read_picture
 from inference_core.results import Anomaly
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 SAME_SIZE = Transform((1.0, 1.0), (0, 0, 16, 12), (0, 0, 16, 12))
 
 
@@ -135,3 +140,25 @@ def test_nan_is_refused(name: str) -> None:
     outputs[name].flat[0] = np.nan
     with pytest.raises(NotFinite, match=name):
         decode(outputs, detector(score_output="score"), SAME_SIZE)
+
+
+@pytest.mark.parametrize("name", ["board.jpg", "fruits.jpg", "stuff.jpg"])
+def test_regions_on_a_real_picture_are_those_of_scipy(name: str) -> None:
+    """The map is how far a pixel lies from its surroundings: crude, but of a real picture."""
+    gray = cv2.cvtColor(read_picture(SAMPLES / "images" / name), cv2.COLOR_BGR2GRAY)
+    heat = np.abs(gray - cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 8)) / 64
+    height, width = heat.shape
+    whole = Transform((1.0, 1.0), (0, 0, width, height), (0, 0, width, height))
+    manifest = detector(min_area_px=12)
+    sized = manifest.inputs[0].model_copy(update={"shape": (1, 3, height, width)})
+    found = find(heat[None, None], manifest.model_copy(update={"inputs": (sized,)}), whole)
+    labelled, count = ndimage.label(heat >= 0.5, structure=np.ones((3, 3)))
+    areas = ndimage.sum_labels(np.ones_like(heat), labelled, range(1, count + 1))
+    means = ndimage.mean(np.minimum(heat, 1), labelled, range(1, count + 1))
+    kept = np.flatnonzero(areas >= 12)
+    assert len(kept) > 10
+    assert sorted(found.regions.area_px) == sorted(areas[kept])
+    np.testing.assert_allclose(
+        sorted(found.regions.score), sorted(np.asarray(means)[kept]), rtol=1e-4
+    )
+    assert found.score == pytest.approx(min(float(heat.max()), 1.0))

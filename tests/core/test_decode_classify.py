@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from inference_core.contract.manifest import ModelManifest
+from inference_core.contract.words import RuntimeName
 from inference_core.decode.lookup import decode
 from inference_core.errors import DecodeFailed, NotFinite
-from inference_core.image import Transform
+from inference_core.files import read_document
+from inference_core.image import Transform, prepare
+from inference_core.picture import read_picture
 from inference_core.results import Classes
+from inference_core.runtimes.lookup import get_runtime
 
+SAMPLES = Path(__file__).parents[1] / "samples"
+ANGLES = json.loads((Path(__file__).parent / "text_golden" / "angles.json").read_text())["lines"]
 TRANSFORM = Transform((1.0, 1.0), (0, 0, 8, 8), (0, 0, 8, 8))
 
 
@@ -102,3 +111,20 @@ def test_logits_are_not_taken_for_probabilities(logits: list[list[float]]) -> No
 def test_nan_is_refused() -> None:
     with pytest.raises(NotFinite):
         classify([[0.0, np.nan, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("line", ANGLES, ids=lambda line: f"{line['picture']}-{line['xyxy']}")
+def test_a_real_net_says_which_way_up_a_line_stands_as_rapidocr_does(line: dict[str, Any]) -> None:
+    path = SAMPLES / "models" / "ppocr_v2_angle.onnx"
+    manifest = read_document(path.with_suffix(".manifest.json"), ModelManifest)
+    session = get_runtime(RuntimeName.ONNXRUNTIME).load(path, manifest)
+    x0, y0, x1, y1 = line["xyxy"]
+    picture = read_picture(SAMPLES / "images" / line["picture"])
+    width = min(round(48 * (x1 - x0) / (y1 - y0)), 192)
+    crop = cv2.resize(picture[y0:y1, x0:x1], (width, 48))
+    turned = crop[::-1, ::-1] if line["is_turned"] else crop
+    prepared = prepare(np.ascontiguousarray(turned), manifest)
+    found = decode(session.run({"x": prepared.tensor}), manifest, prepared.transform)
+    assert isinstance(found, Classes)
+    assert found.labels[found.class_id[0]] == line["label"]
+    assert found.score[0] == pytest.approx(line["score"], abs=2e-3)
