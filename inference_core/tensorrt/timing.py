@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from inference_core.errors import BadInput
 from inference_core.optimize.publish import write_whole
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class TimingCache:
             return
         try:
             write_whole(self._path, bytes(cache.serialize()))
-        except OSError as error:
+        except BadInput as error:
             logger.warning("the timing cache is not kept: %s", error)
 
     def _read(self) -> bytes:

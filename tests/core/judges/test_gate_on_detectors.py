@@ -1,11 +1,14 @@
-"""The gate on real detectors: what naive INT8 destroys is refused, what keeps its answers is not.
+"""The gate on real detectors: what naive INT8 destroys is refused, the rest is judged by figures.
 
 Measured on onnxruntime 1.32, x86-64 with VNNI (mAP 0.50:0.95 of five pictures labelled by hand):
 
 | model    | fp32  | naive INT8, all operators | INT8 of convolutions |
 | -------- | ----- | ------------------------- | -------------------- |
 | NanoDet  | 0.843 | 0.000, no detection left  | 0.814: 96.6 %, refused, same answers |
-| COCO-SSD | 0.630 | 0.327                     | 0.642: 102.0 %, passes |
+| COCO-SSD | 0.630 | 0.327                     | 0.613 to 0.642: 97 to 102 % |
+
+COCO-SSD's last line depends on the last bit of its calibration: an input that reaches 1.0 or
+just below it gets another zero point. So no test says on which side of the limit it falls.
 """
 
 from __future__ import annotations
@@ -72,19 +75,22 @@ class _Inputs:
         return next(self._inputs, None)
 
 
-@pytest.fixture(scope="module")
-def naive_nanodet(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("naive")
-    artifact = folder / "nanodet.int8.onnx"
+def quantize_naively(model: Path, street: Street, folder: Path) -> Path:
+    artifact = folder / "naive.int8.onnx"
     quantize_static(
-        str(write_folded(NANODET, folder)),
+        str(write_folded(model, folder)),
         str(artifact),
-        _Inputs(Feed(street.calibration, sample_manifest(NANODET))),
+        _Inputs(Feed(street.calibration, sample_manifest(model))),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
     return artifact
+
+
+@pytest.fixture(scope="module")
+def naive_nanodet(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quantize_naively(NANODET, street, tmp_path_factory.mktemp("naive"))
 
 
 def quantize_convolutions(model: Path, street: Street, folder: Path) -> Path:
@@ -131,11 +137,22 @@ def test_int8_of_convolutions_keeps_nanodets_answers_but_not_its_map(
     )
 
 
-def test_int8_of_convolutions_passes_for_coco_ssd(street: Street, tmp_path: Path) -> None:
-    figures = judge(COCO_SSD, quantize_convolutions(COCO_SSD, street, tmp_path), street).figures
+def test_int8_of_convolutions_keeps_what_naive_int8_of_coco_ssd_loses(
+    street: Street, tmp_path: Path
+) -> None:
+    naive = judge(COCO_SSD, quantize_naively(COCO_SSD, street, tmp_path), street).figures
+    careful = judge(COCO_SSD, quantize_convolutions(COCO_SSD, street, tmp_path), street).figures
 
-    assert figures.agreement == 1
-    assert parity.refuse_candidate("int8", figures, LIMITS) is None
+    assert naive.share < 0.7
+    assert parity.refuse_candidate("int8", naive, LIMITS) is not None
+    assert careful.share > 0.95
+    keeps_all = (
+        careful.share >= LIMITS.min_metric_share
+        and careful.agreement >= LIMITS.min_agreement
+        and careful.score_shift <= LIMITS.max_score_shift
+        and all(kept >= LIMITS.min_class_share * had for had, kept in careful.per_class.values())
+    )
+    assert (parity.refuse_candidate("int8", careful, LIMITS) is None) == keeps_all
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")

@@ -51,7 +51,10 @@ def put_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
     programs = folder / "programs"
     programs.mkdir()
     program = programs / COMPILER
-    program.write_text(f"#!{sys.executable}\nimport sys, pathlib, shutil\n{script}\n")
+    body = programs / "body.py"
+    body.write_text(f"import sys, pathlib, shutil\n{script}\n")
+    # By a shell, since a first line cannot hold a path with a space in it.
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{body}' \"$@\"\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     private = folder / "private"
