@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -16,6 +16,17 @@ def pack(path: Path, members: Mapping[str, bytes]) -> None:
     with ZipFile(path, "w", ZIP_STORED) as archive:
         for name, data in members.items():
             archive.writestr(ZipInfo(name, _NO_DATE), data)
+
+
+def require_members(path: Path, names: Sequence[str]) -> None:
+    """Raises ``LoadFailed`` for an archive that holds anything else, or holds something twice."""
+    try:
+        with ZipFile(path) as archive:
+            found = sorted(archive.namelist())
+    except (BadZipFile, OSError, ValueError) as error:
+        raise LoadFailed(f"{path.name} cannot be read: {error}") from error
+    if found != sorted(names):
+        raise LoadFailed(f"{path.name} holds {found}, not {' and '.join(names)}")
 
 
 def unpack(path: Path, member: str, limit_bytes: int) -> bytes:

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zipfile import is_zipfile
 
 import numpy as np
 import openvino as ov
 
+from inference_core.archive import require_members, unpack
 from inference_core.contract.build import TensorFacts
 from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
@@ -134,7 +135,7 @@ class OpenVino:
             model.reshape({spec.name: list(spec.fixed_shape) for spec in manifest.inputs})
             check_tensors("output", manifest.outputs, _facts(model.outputs))
             compiled = core.compile_model(model, "CPU", _configure(options))
-        except (RuntimeError, ValueError, BadZipFile, OSError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise LoadFailed(f"OpenVINO does not load {path.name}: {error}") from error
         return OpenVinoSession(compiled, manifest, _read_metadata(model), options.in_flight)
 
@@ -152,24 +153,9 @@ def _configure(options: SessionOptions) -> dict[str, Any]:
 def _read(core: ov.Core, path: Path) -> ov.Model:
     if not is_zipfile(path):
         return core.read_model(str(path))
-    with ZipFile(path) as archive:
-        members = {member.filename: member for member in archive.infolist()}
-        if set(members) != {XML_NAME, WEIGHTS_NAME}:
-            raise LoadFailed(
-                f"{path.name} holds {sorted(members)}, not {XML_NAME} and {WEIGHTS_NAME}"
-            )
-        _check_member(members[XML_NAME], _MAX_XML_BYTES)
-        _check_member(members[WEIGHTS_NAME], MAX_ARTIFACT_BYTES)
-        xml, weights = archive.read(XML_NAME), archive.read(WEIGHTS_NAME)
-    return core.read_model(model=xml, weights=weights)
-
-
-def _check_member(member: ZipInfo, limit_bytes: int) -> None:
-    """A stored member cannot grow when it is read, so its size is known beforehand."""
-    if member.compress_type != ZIP_STORED or member.file_size != member.compress_size:
-        raise LoadFailed(f"{member.filename} is compressed; it must be stored as it is")
-    if member.file_size > limit_bytes:
-        raise LoadFailed(f"{member.filename} is larger than {limit_bytes} bytes")
+    require_members(path, (XML_NAME, WEIGHTS_NAME))
+    xml = unpack(path, XML_NAME, _MAX_XML_BYTES)
+    return core.read_model(model=xml, weights=unpack(path, WEIGHTS_NAME, MAX_ARTIFACT_BYTES))
 
 
 def _facts(ports: list[Any]) -> dict[str, TensorFacts]:

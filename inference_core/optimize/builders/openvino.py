@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import onnx
 import openvino as ov
 
+from inference_core.archive import pack
 from inference_core.contract.words import Precision
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.problem import ConversionFailed
 from inference_core.optimize.quantize import find_fragile_convolutions, quantize_openvino
 from inference_core.runtimes.openvino import WEIGHTS_NAME, XML_NAME
-
-_NO_DATE = (1980, 1, 1, 0, 0, 0)  # equal models give equal bytes
 
 
 class OpenVinoBuilder:
@@ -41,9 +39,7 @@ def _pack(model: Any, artifact: Path, *, halve_weights: bool) -> None:
     xml = artifact.with_name(f"{artifact.stem}-{XML_NAME}")
     weights = xml.with_suffix(".bin")
     ov.save_model(model, str(xml), compress_to_fp16=halve_weights)
-    with ZipFile(artifact, "w", ZIP_STORED) as archive:
-        for path, name in ((xml, XML_NAME), (weights, WEIGHTS_NAME)):
-            archive.writestr(ZipInfo(name, _NO_DATE), path.read_bytes())
+    pack(artifact, {XML_NAME: xml.read_bytes(), WEIGHTS_NAME: weights.read_bytes()})
     xml.unlink()
     weights.unlink()
 
