@@ -8,9 +8,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from inference_core.contract.base import Message, Sha256, Slug
+from inference_core.contract.base import Message, Sha256, Slug, added
 from inference_core.contract.release import TargetRef
+from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera
+from inference_core.contract.window import UpdateWindow
 from inference_core.contract.words import DeploymentPhase, FailureCause
 
 REPORT_HEADER = "Linewarden-Report"
@@ -34,6 +36,11 @@ class DeviceFacts(Message):
     runtimes: dict[str, str] = Field(default_factory=dict, description="Name to version.")
     agent_version: str = ""
     python_version: str = ""
+    platform: Literal["jetson", "raspberry_pi", "coral", "generic"] = added("generic")
+    accelerators: tuple[Slug, ...] = added((), description="Chips found, for example edgetpu-usb.")
+    software: dict[str, str] = added(
+        {}, description="Name to version of what an engine is bound to: l4t, jetpack, cuda, os."
+    )
 
 
 class EnrolmentRequest(Message):
@@ -44,6 +51,7 @@ class EnrolmentRequest(Message):
     public_key: str = Field(max_length=1000, description="Ed25519, PEM SubjectPublicKeyInfo.")
     profile: Slug | None = Field(default=None, description="None asks the server to match facts.")
     facts: DeviceFacts
+    variant: Slug | None = added(None, description="The arm that this box was in before.")
 
 
 class EnrolmentReply(Message):
@@ -55,6 +63,28 @@ class EnrolmentReply(Message):
     tuf_root: str = Field(description="Trusted initial root metadata, JSON text.")
     poll_s: float
     server_time: datetime
+
+
+class Broker(Message):
+    """Where the doorbell is: an MQTT 5 broker that asks for a client certificate."""
+
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=8883, ge=1, le=65535)
+
+
+class CertificateRequest(Message):
+    """``POST certificate``: a PKCS #10 request signed with the device's own key."""
+
+    csr: str = Field(max_length=4000, description="PEM.")
+
+
+class CertificateReply(Message):
+    """A short-lived client certificate, named after the device, for the broker."""
+
+    certificate: str = Field(description="PEM, the device's own certificate first.")
+    ca: str = Field(description="PEM of the authority that signs the broker's certificate.")
+    not_before: datetime
+    not_after: datetime
 
 
 class TokenRequest(Message):
@@ -79,6 +109,8 @@ class Report(Message):
     running_sha256: Sha256 | None = None
     phase: DeploymentPhase | None = None
     agent_version: str = ""
+    variant: Slug | None = added(None, description="The arm of an experiment that it keeps to.")
+    shadow_sha256: Sha256 | None = added(None, description="The release that runs in the shadow.")
 
 
 class ProbationLimits(Message):
@@ -90,6 +122,15 @@ class ProbationLimits(Message):
     max_p95_ms: float | None = Field(default=None, gt=0)
     max_rss_bytes: int | None = Field(default=None, gt=0)
     max_silence_s: float = Field(default=15.0, gt=0)
+    max_offline_s: float = added(
+        600.0, gt=0, description="A server that was reached before must be reached again by then."
+    )
+    min_agreement: float | None = added(
+        None,
+        gt=0,
+        le=1,
+        description="Share of live frames on which old and new release say the same.",
+    )
 
 
 class DeploymentRef(Message):
@@ -104,6 +145,21 @@ class DeviceConfig(Message):
 
     cameras: tuple[Camera, ...] = ()
     sample_every_s: float = Field(default=10.0, gt=0)
+    sampling: SamplingPolicy = added(SamplingPolicy())
+
+
+class ShadowLimits(Message):
+    """What a release in the shadow may cost the device."""
+
+    share: float = Field(default=0.1, gt=0, le=1, description="Of the frames that are judged.")
+    max_cpu_share: float = Field(default=0.25, gt=0, le=64, description="1 is one whole core.")
+
+
+class AgentRef(Message):
+    """The agent's own code that a device should run: a signed wheel."""
+
+    target: TargetRef
+    version: str = Field(pattern=r"^[0-9][0-9a-z.-]{0,39}$")
 
 
 class Goal(Message):
@@ -112,12 +168,17 @@ class Goal(Message):
     generation: int = Field(ge=0)
     release: TargetRef | None = None
     deployment: DeploymentRef | None = None
-    variant: str | None = None
+    variant: Slug | None = None
     shadow: TargetRef | None = None
+    shadow_limits: ShadowLimits = added(ShadowLimits())
     config: DeviceConfig = DeviceConfig()
     probation: ProbationLimits = ProbationLimits()
     rate_cap_bytes_s: int | None = Field(default=None, gt=0)
     poll_s: float = Field(default=30.0, gt=0)
+    window: UpdateWindow | None = added(None, description="None: activate at any time.")
+    broker: Broker | None = added(None, description="None: this server has no doorbell.")
+    agent: AgentRef | None = added(None, description="None: keep the agent that runs.")
+    wanted_logs: UUID | None = added(None, description="Somebody waits for a log bundle.")
 
 
 class ProgressError(Message):

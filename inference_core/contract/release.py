@@ -62,14 +62,20 @@ class ReleaseManifest(Document):
 class TargetCustom(Message):
     """Custom fields of a TUF target. TUF ignores them; the agent enforces them before load."""
 
-    kind: Literal["release", "artifact", "certificate"]
-    profile: Slug
+    kind: Literal["release", "artifact", "certificate", "agent"]
+    profile: Slug = Field(description="Of an agent, which fits every profile: 'any'.")
     counter: int = Field(default=0, ge=0)
     source_sha256: Sha256 | None = None
     certificate_sha256: Sha256 | None = None
     runtime: RuntimeName | None = None
     runtime_version: str | None = None
     peak_memory_bytes: int = Field(default=0, ge=0)
+
+
+AGENT_ROLE = "agent"
+"""Name of the delegated TUF role that signs the agent's own code."""
+
+ANY_PROFILE = "any"
 
 
 def profile_role(profile: str) -> str:
@@ -90,3 +96,8 @@ def certificate_path(profile: str, sha256: str) -> str:
 def release_path(profile: str, release: str) -> str:
     """TUF target path of a ReleaseManifest."""
     return f"{profile}/releases/{release}.json"
+
+
+def agent_path(version: str) -> str:
+    """TUF target path of the wheel that holds an agent."""
+    return f"agent/wheels/linewarden-{version}.whl"

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from inference_core.contract.base import Message, Sha256, Slug, added
 from inference_core.contract.release import ReleaseManifest
 from inference_core.contract.results import FrameResult
+from inference_core.contract.sampling import SampleDraw, SamplingPolicy
 from inference_core.contract.words import FailureCause
 
 
@@ -44,12 +45,44 @@ class ServeJob(Message):
     )
     sample_every_s: float = Field(default=5.0, gt=0)
     heartbeat_s: float = Field(default=2.0, gt=0)
+    sampling: SamplingPolicy = added(SamplingPolicy())
+    share_dir: str | None = added(
+        None, description="Where frames are laid for another child to judge; None shares none."
+    )
 
 
 class Command(Message):
     """Agent to child. ``stop`` finishes the frame in hand and exits with 0."""
 
     command: Literal["pause", "resume", "stop"]
+
+
+class ShareFrames(Message):
+    """Agent to child: lay so many of the judged frames into the share folder, from now on."""
+
+    command: Literal["share"] = "share"
+    share: float = Field(ge=0, le=1)
+
+
+class SetSampleRates(Message):
+    """Agent to child: what the upload budget allows now. 1 is all that the policy wants."""
+
+    command: Literal["sample"] = "sample"
+    random: float = Field(ge=0, le=1)
+    chosen: float = Field(ge=0, le=1, description="For uncertain, disagreeing and new frames.")
+
+
+class JudgeFrame(Message):
+    """Agent to child: judge a frame that another child has judged. Also while paused."""
+
+    command: Literal["judge"] = "judge"
+    path: str = Field(max_length=4000, description="A file in the share folder.")
+    camera: Slug
+    role: Slug = "main"
+    sequence: int = Field(ge=0)
+    source: str
+    captured_at: datetime
+    mm_per_px: float | None = Field(default=None, gt=0)
 
 
 class Ready(Message):
@@ -67,6 +100,18 @@ class FrameDone(Message):
     event: Literal["frame"] = "frame"
     result: FrameResult
     sample_path: str | None = None
+    sample: SampleDraw | None = added(None, description="Set with sample_path.")
+    shared_path: str | None = added(
+        None, description="The frame as it was judged; whoever reads it deletes it."
+    )
+
+
+class FrameJudged(Message):
+    """The answer to ``JudgeFrame``; ``path`` is the file that was named there."""
+
+    event: Literal["judged"] = "judged"
+    path: str
+    result: FrameResult | None = Field(default=None, description="None: it could not be read.")
 
 
 class FrameLost(Message):
@@ -99,8 +144,15 @@ class Fatal(Message):
 
 
 ServeEvent = Annotated[
-    Union[Ready, FrameDone, FrameLost, Heartbeat, Fatal], Field(discriminator="event")
+    Union[Ready, FrameDone, FrameJudged, FrameLost, Heartbeat, Fatal], Field(discriminator="event")
 ]
-SERVE_EVENT: TypeAdapter[Ready | FrameDone | FrameLost | Heartbeat | Fatal] = TypeAdapter(
-    ServeEvent
+SERVE_EVENT: TypeAdapter[Ready | FrameDone | FrameJudged | FrameLost | Heartbeat | Fatal] = (
+    TypeAdapter(ServeEvent)
+)
+
+AgentCommand = Annotated[
+    Union[Command, ShareFrames, SetSampleRates, JudgeFrame], Field(discriminator="command")
+]
+AGENT_COMMAND: TypeAdapter[Command | ShareFrames | SetSampleRates | JudgeFrame] = TypeAdapter(
+    AgentCommand
 )

@@ -8,13 +8,15 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from inference_core.contract.base import Message, Sha256, Slug
+from inference_core.contract.base import Message, Sha256, Slug, added
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
+from inference_core.contract.sampling import PHash, SampleReason
 from inference_core.contract.signals import Signals
 
 MAX_RECORDS_IN_BATCH = 500
 MAX_SAMPLE_BYTES = 8 * 1024 * 1024
+MAX_LOGS_BYTES = 8 * 1024 * 1024
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -36,6 +38,10 @@ class Summary(Message):
     signals: Signals | None = None
 
 
+CameraState = Literal["ok", "no_input", "corrupt_image", "too_late", "unknown"]
+"""What the newest frame of a camera was; unknown: none was due for a while."""
+
+
 class Health(Message):
     """How the box is. None is unknown, never zero."""
 
@@ -48,6 +54,12 @@ class Health(Message):
     agent_rss_bytes: int | None = None
     child_rss_bytes: int | None = None
     uptime_s: float | None = None
+    temperatures_c: dict[str, float] = added({}, description="By sensor, as the board names it.")
+    power_w: float | None = added(None, description="What the whole board draws.")
+    gpu_share: float | None = added(None)
+    throttle_reasons: tuple[Slug, ...] = added((), description="Why, where throttled is true.")
+    cameras: dict[Slug, CameraState] = added({})
+    child_starts: int | None = added(None, ge=0, description="Since the agent's own start.")
 
 
 class Event(Message):
@@ -65,10 +77,35 @@ class Gap(Message):
     kind: Literal["gap"] = "gap"
     first_seq: int = Field(ge=1)
     last_seq: int = Field(ge=1)
-    reason: Literal["disk_full", "corrupt"]
+    reason: Literal["disk_full", "corrupt", "refused", "forgotten"] = Field(
+        description="refused: the server never takes it. forgotten: it had taken it, and was "
+        "restored from a backup since."
+    )
 
 
-Body = Annotated[Union[Summary, Health, Event, Gap], Field(discriminator="kind")]
+class ShadowSummary(Message):
+    """How often two releases differed on the same frames of one camera in one UTC hour.
+
+    ``pairs`` is every frame that both judged; what McNemar's test needs are the two ways of
+    differing. ``skipped`` frames were shared and not judged: the candidate had no time for them.
+    """
+
+    kind: Literal["shadow"] = "shadow"
+    hour: datetime
+    camera: Slug
+    release_sha256: Sha256 = Field(description="The release that decides.")
+    shadow_sha256: Sha256
+    pairs: Count
+    both_pass: Count = 0
+    both_fail: Count = 0
+    only_release_fails: Count = 0
+    only_shadow_fails: Count = 0
+    skipped: Count = 0
+    faults: dict[str, Count] = Field(default_factory=dict, description="Of the shadow, by cause.")
+    latency_ms: ExponentialHistogram = Field(description="Of the shadow, whole frame.")
+
+
+Body = Annotated[Union[Summary, Health, Event, Gap, ShadowSummary], Field(discriminator="kind")]
 
 
 class Record(Message):
@@ -112,5 +149,16 @@ class SampleMeta(Message):
     sha256: Sha256
     release_sha256: Sha256
     inclusion_probability: float = Field(gt=0, le=1)
-    reason: Literal["random", "uncertain", "disagreement", "diverse", "requested"] = "random"
+    reason: SampleReason = "random"
     result: FrameResult
+    phash: PHash | None = added(None, description="For near duplicates across devices.")
+    shadow: FrameResult | None = added(
+        None, description="What the release in the shadow said of the same frame."
+    )
+
+
+class LogsMeta(Message):
+    """``POST logs``, field ``meta``; field ``bundle`` is a ZIP of text files."""
+
+    request: UUID
+    sha256: Sha256

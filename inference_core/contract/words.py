@@ -97,5 +97,7 @@ class FailureCause(Word):
     NOT_FINITE = "not_finite"
     TOO_SLOW = "too_slow"
     NO_FRAMES = "no_frames"
+    NO_CONTACT = "no_contact"
+    DISAGREES = "disagrees"
     INTERRUPTED = "interrupted"
     OTHER = "other"
