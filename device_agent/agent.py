@@ -14,6 +14,7 @@ from device_agent.child import Event as ChildEvent
 from device_agent.config import Config
 from device_agent.courier import Courier
 from device_agent.enrolment import read_token
+from device_agent.errands import Errand
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
@@ -64,6 +65,7 @@ class Agent:
             store=self._store,
             outbox=self._outbox,
             supervisor=self._supervisor,
+            errands=self._make_errands(),
             on_step=on_step,
         )
         self._courier = Courier(
@@ -105,7 +107,7 @@ class Agent:
         if self._identity.enrolment is None:
             read_token(self._config)  # loud now, or a typing mistake would retry for ever
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.loop.stop_wanted.set())
+            signal.signal(number, lambda *_: self.loop.stop())
         if self._config.is_plain_text:
             logger.warning("%s is not encrypted: use https", self._config.server_url)
         self._samples.clear_spool()
@@ -129,6 +131,10 @@ class Agent:
         self._tell_status()
         self._outbox.close()
         self._journal.close()
+
+    def _make_errands(self) -> list[Errand]:
+        """What the goal asks for beside deployments, in the order in which it is done."""
+        return []
 
     def _new_gateway(self) -> Gateway:
         return Gateway(self._config, self._identity, self._journal.raise_time_floor)

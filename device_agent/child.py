@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Literal, Union
+from typing import IO, Literal
 
 from pydantic import ValidationError
 
@@ -19,17 +19,16 @@ from device_agent.log import logger
 from inference_core.contract.device import ProgressError
 from inference_core.contract.serve import (
     SERVE_EVENT,
+    AnyServeEvent,
     Command,
     Fatal,
-    FrameDone,
-    FrameLost,
     Heartbeat,
     Ready,
     ServeJob,
 )
 from inference_core.contract.words import FailureCause
 
-Event = Union[Ready, FrameDone, FrameLost, Heartbeat, Fatal]
+Event = AnyServeEvent
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LOG_BYTES = 1024 * 1024

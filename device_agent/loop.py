@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from device_agent.backoff import Backoff
@@ -16,6 +18,7 @@ from device_agent.config import Config
 from device_agent.deployment import Hand, Step
 from device_agent.downloads import Downloader
 from device_agent.enrolment import enrol
+from device_agent.errands import Errand, Errands
 from device_agent.errors import AgentError, Rejected, Unavailable
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
@@ -55,12 +58,18 @@ class Loop:
         store: Store,
         outbox: Outbox,
         supervisor: Supervisor,
+        errands: Sequence[Errand] = (),
         on_step: StepHook = lambda _when, _step: None,
     ) -> None:
         self._config, self._identity, self._gateway = config, identity, gateway
         self._journal, self._store, self._outbox = journal, store, outbox
         self._supervisor, self._on_step = supervisor, on_step
+        self._errands = Errands(
+            errands, retry_base_s=config.retry_base_s, retry_cap_s=config.retry_cap_s
+        )
         self.stop_wanted = threading.Event()
+        # A queue, because a signal handler may put into it while this very thread waits on it.
+        self._awake: SimpleQueue[None] = SimpleQueue()
         self.last_contact_at: datetime | None = None
         self.server_problem: str | None = None
         self.step_problem: str | None = None
@@ -94,7 +103,23 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped."""
         while not self.stop_wanted.is_set():
-            self.stop_wanted.wait(self.turn())
+            self._rest(self.turn())
+
+    def stop(self) -> None:
+        """End after the turn in hand; from any thread, also in a signal handler."""
+        self.stop_wanted.set()
+        self._awake.put(None)
+
+    def ring(self) -> None:
+        """Ask the server at once: somebody said that there is news. From any thread."""
+        self._poll_at = 0.0
+        self._awake.put(None)
+
+    def _rest(self, longest_s: float) -> None:
+        with contextlib.suppress(Empty):
+            self._awake.get(timeout=longest_s)
+            while True:  # several rings are one
+                self._awake.get_nowait()
 
     def run_until_settled(self, timeout_s: float) -> None:
         """Turn until the device has asked once and nothing remains to be done.
@@ -102,7 +127,8 @@ class Loop:
         ``Unavailable`` when the server cannot be asked, or the time is up.
         """
         ends_at = time.monotonic() + timeout_s
-        while not self.stop_wanted.wait(self.turn()):
+        while not self.stop_wanted.is_set():
+            self._rest(self.turn())
             if self.server_problem:
                 raise Unavailable(self.server_problem)
             if self.last_contact_at and not self._steps_ahead():
@@ -126,10 +152,16 @@ class Loop:
         ahead = self._steps_ahead()
         now = time.monotonic()
         if not ahead or self._identity.enrolment is None:
-            return max(0.0, self._poll_at - now)
+            return max(0.0, min(self._poll_at - now, self._run_errands()))
         if now < self._retry_at:
             return max(0.0, min(self._poll_at, self._retry_at) - now)
         return self._perform(ahead)
+
+    def _run_errands(self) -> float:
+        goal = self._journal.goal
+        if goal is None or self._identity.enrolment is None:
+            return 3600.0
+        return self._errands.turn(goal)
 
     def _steps_ahead(self) -> tuple[Step, ...]:
         goal = self._journal.goal

@@ -13,13 +13,12 @@ from device_agent.database import Database, open_database
 from device_agent.log import logger
 from inference_core.contract.telemetry import (
     MAX_RECORDS_IN_BATCH,
+    AnyBody,
     Batch,
     Body,
     Event,
     Gap,
-    Health,
     Record,
-    Summary,
 )
 
 SCHEMA = """
@@ -35,8 +34,8 @@ CREATE TABLE IF NOT EXISTS record (
 CREATE INDEX IF NOT EXISTS record_by_priority ON record (priority, boot, seq);
 """
 
-_BODY: TypeAdapter[Summary | Health | Event | Gap] = TypeAdapter(Body)
-_PRIORITIES = {"health": 0, "summary": 1, "event": 2, "gap": 9}
+_BODY: TypeAdapter[AnyBody] = TypeAdapter(Body)
+_PRIORITIES = {"health": 0, "shadow": 1, "summary": 1, "event": 2, "gap": 9}
 _DROPPABLE = 2
 _DROPPED_AT_ONCE = 50
 _ROW_OVERHEAD_BYTES = 100
@@ -71,7 +70,7 @@ class Outbox:
             outbox.append(Event(name="outbox-set-aside", detail=detail))
         return outbox
 
-    def append(self, *bodies: Summary | Health | Event | Gap) -> None:
+    def append(self, *bodies: AnyBody) -> None:
         """Keep records of this moment, in one transaction; durable when this returns."""
         try:
             self._append(bodies)
@@ -112,7 +111,7 @@ class Outbox:
 
     def quarantine(self, boot_id: uuid.UUID, record: Record) -> None:
         """Put a gap in the place of a record that the server refuses, so that the rest flows."""
-        gap = Gap(first_seq=record.seq, last_seq=record.seq, reason="corrupt")
+        gap = Gap(first_seq=record.seq, last_seq=record.seq, reason="refused")
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE record SET body=?, priority=? WHERE seq=?"
@@ -123,7 +122,7 @@ class Outbox:
 
     def fill_hole(self, batch: Batch, acked_seq: int) -> None:
         """Put a gap before ``batch`` for records that were delivered, and forgotten since."""
-        gap = Gap(first_seq=acked_seq + 1, last_seq=batch.first_seq - 1, reason="corrupt")
+        gap = Gap(first_seq=acked_seq + 1, last_seq=batch.first_seq - 1, reason="forgotten")
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO record SELECT id, ?, ?, ?, ? FROM boot WHERE uuid=?",
@@ -146,7 +145,7 @@ class Outbox:
         """Close the database."""
         self._database.close()
 
-    def _append(self, bodies: tuple[Summary | Health | Event | Gap, ...]) -> None:
+    def _append(self, bodies: tuple[AnyBody, ...]) -> None:
         now = datetime.now(timezone.utc).isoformat()
         with self._database.transaction() as connection:
             seq, size = self._last_seq, self._size_bytes

@@ -143,16 +143,10 @@ class Fatal(Message):
     detail: str
 
 
-ServeEvent = Annotated[
-    Union[Ready, FrameDone, FrameJudged, FrameLost, Heartbeat, Fatal], Field(discriminator="event")
-]
-SERVE_EVENT: TypeAdapter[Ready | FrameDone | FrameJudged | FrameLost | Heartbeat | Fatal] = (
-    TypeAdapter(ServeEvent)
-)
+AnyServeEvent = Union[Ready, FrameDone, FrameJudged, FrameLost, Heartbeat, Fatal]
+ServeEvent = Annotated[AnyServeEvent, Field(discriminator="event")]
+SERVE_EVENT: TypeAdapter[AnyServeEvent] = TypeAdapter(ServeEvent)
 
-AgentCommand = Annotated[
-    Union[Command, ShareFrames, SetSampleRates, JudgeFrame], Field(discriminator="command")
-]
-AGENT_COMMAND: TypeAdapter[Command | ShareFrames | SetSampleRates | JudgeFrame] = TypeAdapter(
-    AgentCommand
-)
+AnyAgentCommand = Union[Command, ShareFrames, SetSampleRates, JudgeFrame]
+AgentCommand = Annotated[AnyAgentCommand, Field(discriminator="command")]
+AGENT_COMMAND: TypeAdapter[AnyAgentCommand] = TypeAdapter(AgentCommand)

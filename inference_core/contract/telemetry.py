@@ -105,7 +105,8 @@ class ShadowSummary(Message):
     latency_ms: ExponentialHistogram = Field(description="Of the shadow, whole frame.")
 
 
-Body = Annotated[Union[Summary, Health, Event, Gap, ShadowSummary], Field(discriminator="kind")]
+AnyBody = Union[Summary, Health, Event, Gap, ShadowSummary]
+Body = Annotated[AnyBody, Field(discriminator="kind")]
 
 
 class Record(Message):

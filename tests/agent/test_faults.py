@@ -95,7 +95,7 @@ def test_a_poison_record_becomes_a_gap_and_the_rest_flows(
     device.start()
     device.wait(lambda: len(server.records) >= 4, "records behind the poison")
     assert [record.seq for _, record in server.records][:4] == [1, 2, 3, 4]
-    assert server.records[1][1].body == Gap(first_seq=2, last_seq=2, reason="corrupt")
+    assert server.records[1][1].body == Gap(first_seq=2, last_seq=2, reason="refused")
 
 
 def test_a_server_restored_from_a_backup_gets_a_gap_for_what_it_forgot(

@@ -96,5 +96,5 @@ def test_a_poison_record_gives_way_to_a_gap(path: Path) -> None:
     outbox.quarantine(batch.boot_id, batch.records[0])
     batch = outbox.peek()
     assert batch is not None
-    assert batch.records[0].body == Gap(first_seq=1, last_seq=1, reason="corrupt")
+    assert batch.records[0].body == Gap(first_seq=1, last_seq=1, reason="refused")
     assert batch.records[1].body == event(2)
