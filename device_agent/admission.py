@@ -11,19 +11,22 @@ from pydantic import ValidationError
 
 from device_agent.errors import Rejected
 from inference_core.contract.build import ParityCertificate
+from inference_core.contract.device import AgentRef
 from inference_core.contract.release import (
+    ANY_PROFILE,
     MAX_RELEASE_BYTES,
     ArtifactRef,
     ReleaseManifest,
     TargetCustom,
     TargetRef,
+    agent_path,
     artifact_path,
     certificate_path,
     release_path,
 )
 from inference_core.contract.words import FailureCause
 
-Kind = Literal["release", "artifact", "certificate"]
+Kind = Literal["release", "artifact", "certificate", "agent"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ def clock_problem(now: datetime, floor: datetime | None) -> str | None:
 def judge_target(
     kind: Kind, wanted: TargetRef, signed: SignedTarget | None, device: Device
 ) -> TargetCustom:
-    """Signed custom fields of an acceptable target; ``Rejected`` says why it is not one."""
+    """Signed custom fields of an acceptable target; ``Rejected`` says why it is not one.
+
+    Only an agent fits every profile, and nothing else may claim to.
+    """
     if signed is None:
         raise _untrusted(f"nobody with a trusted key has signed {wanted.path}")
     if any(part.startswith(".") for part in wanted.path.split("/")):
@@ -65,11 +71,22 @@ def judge_target(
     custom = _custom_of(wanted.path, signed.custom)
     if custom.kind != kind:
         raise _untrusted(f"{wanted.path} is signed as {custom.kind}, not as {kind}")
-    _judge_profile(wanted.path, custom.profile, device)
-    if kind == "release":
+    expected = ANY_PROFILE if kind == "agent" else device.profile
+    _judge_profile(wanted.path, custom.profile, expected)
+    if kind in ("release", "agent"):
         _judge_counter(wanted.path, custom.counter, device)
     _judge_memory(wanted.path, custom.peak_memory_bytes, device)
     return custom
+
+
+def judge_agent(wanted: AgentRef, signed: SignedTarget | None, floor: int) -> TargetCustom:
+    """Signed custom fields of an acceptable agent; ``Rejected`` says why it is not one.
+
+    ``floor`` is the agent's own: its counters are not those of releases.
+    """
+    if wanted.target.path != agent_path(wanted.version):
+        raise _untrusted(f"{wanted.target.path} is not where the agent {wanted.version} lies")
+    return judge_target("agent", wanted.target, signed, Device(ANY_PROFILE, floor))
 
 
 def judge_release_path(wanted: TargetRef, device: Device) -> None:
@@ -93,7 +110,7 @@ def judge_release(
         raise _untrusted(
             f"{wanted.path} is no release manifest: {error.error_count()} errors"
         ) from error
-    _judge_profile(wanted.path, manifest.profile, device)
+    _judge_profile(wanted.path, manifest.profile, device.profile)
     _judge_counter(wanted.path, manifest.counter, device)
     if manifest.counter != custom.counter:
         raise _untrusted(f"{wanted.path} counts {manifest.counter}, signed was {custom.counter}")
@@ -126,7 +143,7 @@ def judge_certificate(content: bytes, artifact: ArtifactRef, device: Device) -> 
         raise _untrusted(f"{path} is no parity certificate") from error
     if certificate.artifact_sha256 != artifact.target.sha256:
         raise _untrusted(f"{path} certifies other bytes than {artifact.target.path}")
-    _judge_profile(path, certificate.profile, device)
+    _judge_profile(path, certificate.profile, device.profile)
 
 
 def _judge_paths(model: str, artifact: ArtifactRef, device: Device) -> None:
@@ -136,10 +153,10 @@ def _judge_paths(model: str, artifact: ArtifactRef, device: Device) -> None:
         raise _untrusted(f"the files of model {model!r} do not lie where this profile's do")
 
 
-def _judge_profile(path: str, profile: str, device: Device) -> None:
-    if profile != device.profile:
+def _judge_profile(path: str, profile: str, expected: str) -> None:
+    if profile != expected:
         raise Rejected(
-            f"{path} is built for {profile}, this device is {device.profile}",
+            f"{path} is built for {profile}, wanted is {expected}",
             cause=FailureCause.WRONG_PROFILE,
         )
 

@@ -12,6 +12,7 @@ from device_agent.admission import (
     Device,
     SignedTarget,
     clock_problem,
+    judge_agent,
     judge_artifact,
     judge_certificate,
     judge_release,
@@ -19,7 +20,14 @@ from device_agent.admission import (
     judge_target,
 )
 from device_agent.errors import Rejected
-from inference_core.contract.release import ReleaseManifest, TargetCustom, TargetRef
+from inference_core.contract.device import AgentRef
+from inference_core.contract.release import (
+    ANY_PROFILE,
+    ReleaseManifest,
+    TargetCustom,
+    TargetRef,
+    agent_path,
+)
 from inference_core.contract.words import FailureCause
 from tests.agent.device import PROFILE
 from tests.agent.signed_repository import SignedRepository, digest
@@ -159,6 +167,53 @@ def test_the_certificate_of_another_artifact_is_refused() -> None:
     judge_certificate(certificate, other, DEVICE)
     with pytest.raises(Rejected, match="certifies other bytes"):
         judge_certificate(certificate, mine, DEVICE)
+
+
+AGENT = AgentRef(target=TargetRef(path=agent_path("1.2"), sha256="a" * 64, length=9), version="1.2")
+AGENT_CUSTOM = {"kind": "agent", "profile": ANY_PROFILE, "counter": 3}
+
+
+def signed_agent(**custom: Any) -> SignedTarget:
+    target = AGENT.target
+    return SignedTarget(target.path, 9, {"sha256": target.sha256}, AGENT_CUSTOM | custom)
+
+
+def test_an_agent_fits_every_profile_and_has_a_counter_of_its_own() -> None:
+    assert judge_agent(AGENT, signed_agent(), floor=3).counter == 3
+    assert judge_target("agent", AGENT.target, signed_agent(), replace(DEVICE, counter_floor=3))
+
+
+@pytest.mark.parametrize(
+    ("custom", "cause"),
+    [
+        ({"profile": PROFILE}, FailureCause.WRONG_PROFILE),
+        ({"kind": "release"}, FailureCause.UNTRUSTED),
+        ({"counter": 2}, FailureCause.OLD_COUNTER),
+    ],
+)
+def test_an_agent_that_was_signed_as_something_else_is_refused(
+    custom: dict[str, Any], cause: FailureCause
+) -> None:
+    with pytest.raises(Rejected) as error:
+        judge_agent(AGENT, signed_agent(**custom), floor=3)
+    assert cause_of(error) is cause
+
+
+def test_another_file_or_an_unsigned_one_is_no_agent() -> None:
+    other = AGENT.model_copy(update={"version": "1.3"})
+    with pytest.raises(Rejected, match=r"not where the agent 1\.3 lies"):
+        judge_agent(other, signed_agent(), floor=0)
+    with pytest.raises(Rejected, match="nobody with a trusted key"):
+        judge_agent(AGENT, None, floor=0)
+
+
+def test_nothing_but_an_agent_may_claim_to_fit_every_profile(
+    release: tuple[TargetRef, bytes],
+) -> None:
+    ref, _ = release
+    with pytest.raises(Rejected) as error:
+        judge_target("release", ref, signed(ref, profile=ANY_PROFILE), DEVICE)
+    assert cause_of(error) is FailureCause.WRONG_PROFILE
 
 
 def test_a_clock_behind_what_has_been_freezes_updates() -> None:
