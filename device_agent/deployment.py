@@ -15,6 +15,7 @@ class Step(Word):
     DOWNLOAD = "download"
     VERIFY = "verify"
     STAGE = "stage"
+    WAIT_WINDOW = "wait_window"
     ACTIVATE = "activate"
     PROBE = "probe"
     COMMIT = "commit"
@@ -27,16 +28,19 @@ FORWARD = (
     Step.DOWNLOAD,
     Step.VERIFY,
     Step.STAGE,
+    Step.WAIT_WINDOW,
     Step.ACTIVATE,
     Step.PROBE,
     Step.COMMIT,
 )
+"""The whole way; a deployment that need not wait leaves ``wait_window`` out."""
 
 ENTRY_PHASES: dict[Step, tuple[DeploymentPhase, ...]] = {
     Step.ACKNOWLEDGE: (DeploymentPhase.ACKNOWLEDGED,),
     Step.DOWNLOAD: (DeploymentPhase.DOWNLOADING,),
     Step.VERIFY: (),
     Step.STAGE: (DeploymentPhase.VERIFIED,),
+    Step.WAIT_WINDOW: (DeploymentPhase.STAGED, DeploymentPhase.WAITING_WINDOW),
     Step.ACTIVATE: (DeploymentPhase.STAGED, DeploymentPhase.ACTIVATING),
     Step.PROBE: (DeploymentPhase.PROBATION,),
     Step.COMMIT: (),
@@ -72,6 +76,14 @@ class Hand(Message):
         if self.goal.release is None:
             raise ValueError("a goal without a release is never taken in hand")
         return self.goal.release
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether bringing it into use takes a release away that judges parts now.
+
+        A first release, and one that is brought back because its files rotted, disturb nobody.
+        """
+        return self.old_sha256 is not None and self.goal.deployment is not None
 
     @property
     def is_activated(self) -> bool:

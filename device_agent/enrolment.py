@@ -33,6 +33,7 @@ def enrol(config: Config, identity: Identity, gateway: Gateway, journal: Journal
         public_key=identity.public_key,
         profile=config.profile,
         facts=read_facts(),
+        variant=journal.variant,
     )
     reply = gateway.enrol(request)
     if before is None or before.device_id != reply.device_id:

@@ -14,6 +14,8 @@ from inference_core.contract.device import Goal, ProgressError
 from inference_core.contract.words import DeploymentPhase
 
 _KEPT_ENDINGS = 100
+_PLACE = {phase: place for place, phase in enumerate(DeploymentPhase)}
+"""Phases are declared in the order in which a deployment passes them, and told once each."""
 
 SCHEMA = (
     REPORTS_SCHEMA
@@ -81,6 +83,11 @@ class Journal:
         text = self._fact("time_floor")
         return datetime.fromisoformat(text) if text else None
 
+    @property
+    def variant(self) -> str | None:
+        """The arm of an experiment that this box keeps to, whatever name it has at the server."""
+        return self._fact("variant")
+
     def ended_as(self, goal: Goal | None) -> DeploymentPhase | None:
         """How the goal ended here, or None. A repair that ended badly outweighs its commit."""
         if goal is None:
@@ -100,8 +107,13 @@ class Journal:
         return (DeploymentPhase(row["phase"]), row["detail"], row["at"]) if row else None
 
     def remember_goal(self, goal: Goal, etag: str | None) -> None:
-        """Keep what the server wants, so that a restart goes on without it."""
+        """Keep what the server wants, so that a restart goes on without it.
+
+        Generation 0 is a server that has not wanted anything yet: it ends no experiment.
+        """
         with self._database.transaction():
+            if goal.variant or goal.generation > 0:
+                self._set("variant", goal.variant)
             self._set("goal", goal.to_json().decode())
             self._set("etag", etag)
 
@@ -186,8 +198,8 @@ class Journal:
         self._database.close()
 
     def _enter(self, hand: Hand, step: Step) -> Hand:
-        phases = ENTRY_PHASES[step]
-        if hand.goal.deployment and hand.phase not in phases:
+        phases = [phase for phase in ENTRY_PHASES[step] if _PLACE[phase] > _PLACE[hand.phase]]
+        if hand.goal.deployment:
             for phase in phases:
                 self.reports.queue(hand.goal.deployment.id, phase)
         wakes = 0 if step in COUNTS_ANEW and hand.step is not step else hand.wakes

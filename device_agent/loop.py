@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import random
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
@@ -19,17 +18,19 @@ from device_agent.deployment import Hand, Step
 from device_agent.downloads import Downloader
 from device_agent.enrolment import enrol
 from device_agent.errands import Errand, Errands
-from device_agent.errors import AgentError, Rejected, Unavailable
+from device_agent.errors import Rejected, Unavailable
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.log import Edge, logger
 from device_agent.outbox import Outbox
-from device_agent.plan import Situation, is_superseded, plan
+from device_agent.plan import Situation, is_superseded, plan, window_of
+from device_agent.poller import Poller
 from device_agent.steps import EXECUTORS, Hands
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from device_agent.wakeup import must_park
+from device_agent.windows import is_open
 from inference_core import __version__
 from inference_core.contract.device import EnrolmentReply, Goal, ProgressError, Report
 from inference_core.contract.words import FailureCause
@@ -70,14 +71,11 @@ class Loop:
         self.stop_wanted = threading.Event()
         # A queue, because a signal handler may put into it while this very thread waits on it.
         self._awake: SimpleQueue[None] = SimpleQueue()
-        self.last_contact_at: datetime | None = None
-        self.server_problem: str | None = None
+        self.poller = Poller(config, self._ask)
         self.step_problem: str | None = None
         self.breathed_at = time.monotonic()
-        self._poll_at = self._retry_at = 0.0
-        self._poll_backoff = self._new_backoff()
-        self._step_backoff = self._new_backoff()
-        self._server = Edge("the server")
+        self._retry_at = 0.0
+        self._step_backoff = Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s)
         self._steps = Edge("the deployment in hand")
         self._disk = Edge("the journal")
         self._downloader = Downloader(
@@ -112,7 +110,7 @@ class Loop:
 
     def ring(self) -> None:
         """Ask the server at once: somebody said that there is news. From any thread."""
-        self._poll_at = 0.0
+        self.poller.hurry()
         self._awake.put(None)
 
     def _rest(self, longest_s: float) -> None:
@@ -129,9 +127,9 @@ class Loop:
         ends_at = time.monotonic() + timeout_s
         while not self.stop_wanted.is_set():
             self._rest(self.turn())
-            if self.server_problem:
-                raise Unavailable(self.server_problem)
-            if self.last_contact_at and not self._steps_ahead():
+            if self.poller.problem:
+                raise Unavailable(self.poller.problem)
+            if self.poller.last_contact_at and not self._steps_ahead():
                 return
             if time.monotonic() > ends_at:
                 raise Unavailable(f"not settled within {timeout_s:g} s")
@@ -148,29 +146,32 @@ class Loop:
         return wait_s
 
     def _turn(self) -> float:
-        self._poll_when_due()
+        self.poller.poll_when_due()
+        if self._identity.enrolment is None:
+            return self.poller.wait_s
         ahead = self._steps_ahead()
-        now = time.monotonic()
-        if not ahead or self._identity.enrolment is None:
-            return max(0.0, min(self._poll_at - now, self._run_errands()))
-        if now < self._retry_at:
-            return max(0.0, min(self._poll_at, self._retry_at) - now)
-        return self._perform(ahead)
+        wait_s = self._perform_when_due(ahead) if ahead else math.inf
+        if not ahead or ahead[0] is Step.WAIT_WINDOW:  # it may wait for days
+            wait_s = min(wait_s, self._run_errands())
+        return max(0.0, min(wait_s, self.poller.wait_s))
+
+    def _perform_when_due(self, ahead: tuple[Step, ...]) -> float:
+        wait_s = self._retry_at - time.monotonic()
+        return wait_s if wait_s > 0 else self._perform(ahead)
 
     def _run_errands(self) -> float:
         goal = self._journal.goal
-        if goal is None or self._identity.enrolment is None:
-            return 3600.0
-        return self._errands.turn(goal)
+        return self._errands.turn(goal) if goal else math.inf
 
     def _steps_ahead(self) -> tuple[Step, ...]:
-        goal = self._journal.goal
+        goal, hand = self._journal.goal, self._journal.hand
         situation = Situation(
             goal=goal,
-            hand=self._journal.hand,
+            hand=hand,
             current_sha256=self._store.current,
             ended_as=self._journal.ended_as(goal),
             may_update=self._journal.is_durable,
+            window_is_open=hand is None or is_open(window_of(hand, goal), self._journal.time_floor),
         )
         return plan(situation)
 
@@ -191,7 +192,10 @@ class Loop:
         self._steps.works()
         self.step_problem = None
         self._step_backoff.reset()
+        if isinstance(outcome, float):
+            return outcome
         if outcome == "look_again":
+            self.poller.keep_contact()
             return LOOK_AGAIN_S
         self._on_step("after", step)
         if outcome == "done":
@@ -218,24 +222,7 @@ class Loop:
             return 0.0
         return self._try_later(error, None)
 
-    def _poll_when_due(self) -> None:
-        if time.monotonic() < self._poll_at:
-            return
-        try:
-            wanted_s = self._poll()
-        except AgentError as error:
-            self._server.broke(error)
-            self.server_problem = str(error)
-            wait_s = self._poll_backoff.next_s(getattr(error, "delay_s", None))
-        else:
-            self._server.works()
-            self.server_problem = None
-            self.last_contact_at = datetime.now(timezone.utc)
-            self._poll_backoff.reset()
-            wait_s = wanted_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads a fleet, no secret
-        self._poll_at = time.monotonic() + max(self._config.min_poll_s, wait_s)
-
-    def _poll(self) -> float:
+    def _ask(self) -> float:
         """Ask for the goal and take it in; seconds until the server wants to be asked again."""
         if self._identity.enrolment is None:
             enrol(self._config, self._identity, self._gateway, self._journal)
@@ -252,6 +239,7 @@ class Loop:
             generation=goal.generation if goal else 0,
             running_sha256=self._supervisor.running_sha256,
             phase=hand.phase if hand else None,
+            variant=self._journal.variant,
             agent_version=__version__,
         )
 
@@ -271,7 +259,7 @@ class Loop:
     def _breathe(self) -> None:
         """Between two pieces of a download: still ask, and stop when nobody wants it any more."""
         self.breathed_at = time.monotonic()
-        self._poll_when_due()
+        self.poller.poll_when_due()
         hand = self._journal.hand
         if self.stop_wanted.is_set() or hand is None or hand.is_lost:
             raise Unavailable("the download was interrupted", delay_s=0.0)
@@ -284,6 +272,7 @@ class Loop:
             supervisor=self._supervisor,
             downloader=self._downloader,
             open_targets=self._open_targets,
+            contact=self.poller.contact,
         )
 
     def _open_targets(self) -> SignedTargets:
@@ -304,6 +293,3 @@ class Loop:
         if goal is None:
             raise LookupError("nothing is planned without a goal")
         return goal
-
-    def _new_backoff(self) -> Backoff:
-        return Backoff(base_s=self._config.retry_base_s, cap_s=self._config.retry_cap_s)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from device_agent.deployment import FORWARD, Hand, Step, goal_key
 from inference_core.contract.device import Goal
+from inference_core.contract.window import UpdateWindow
 from inference_core.contract.words import DeploymentPhase
 
 
@@ -15,6 +16,7 @@ class Situation:
 
     ``ended_as`` is how the goal's own deployment ended on this device, if it did.
     ``may_update`` is False while the journal cannot be written: nothing is begun then.
+    ``window_is_open`` is about the deployment in hand.
     """
 
     goal: Goal | None
@@ -22,13 +24,20 @@ class Situation:
     current_sha256: str | None
     ended_as: DeploymentPhase | None
     may_update: bool = True
+    window_is_open: bool = True
 
 
 def plan(now: Situation) -> tuple[Step, ...]:
     """Steps that remain, the next one first; empty when the device is where it should be."""
     if now.hand is not None:
-        return _go_on(now.hand)
+        return _go_on(now.hand, may_activate=now.window_is_open or not now.hand.disturbs)
     return FORWARD if now.may_update and _is_wanted(now) else ()
+
+
+def window_of(hand: Hand, goal: Goal | None) -> UpdateWindow | None:
+    """The window to wait for: the newest one, as somebody may have opened it meanwhile."""
+    is_the_same = goal is not None and goal_key(goal) == hand.key
+    return goal.window if goal and is_the_same else hand.goal.window
 
 
 def is_superseded(hand: Hand, goal: Goal) -> bool:
@@ -44,12 +53,13 @@ def is_superseded(hand: Hand, goal: Goal) -> bool:
     )
 
 
-def _go_on(hand: Hand) -> tuple[Step, ...]:
+def _go_on(hand: Hand, *, may_activate: bool) -> tuple[Step, ...]:
     if hand.step in (Step.ROLL_BACK, Step.GIVE_UP):
         return (hand.step,)
     if hand.is_lost:
         return (Step.ROLL_BACK if hand.is_activated else Step.GIVE_UP,)
-    return FORWARD[FORWARD.index(hand.step) :]
+    ahead = FORWARD[FORWARD.index(hand.step) :]
+    return tuple(step for step in ahead if step is not Step.WAIT_WINDOW or not may_activate)
 
 
 def _is_wanted(now: Situation) -> bool:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal, Union
 
 from device_agent.admission import (
     Device,
+    clock_problem,
     judge_artifact,
     judge_certificate,
     judge_release,
     judge_release_path,
     judge_target,
 )
+from device_agent.contact import Contact
 from device_agent.deployment import Hand, Step
 from device_agent.downloads import Downloader
-from device_agent.errors import Rejected
+from device_agent.errors import Rejected, Unavailable
 from device_agent.hardware.generic import memory_bytes
 from device_agent.journal import Journal
 from device_agent.log import logger
+from device_agent.plan import window_of
 from device_agent.probation import judge
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
+from device_agent.windows import seconds_until_open
 from inference_core.contract.device import EnrolmentReply
 from inference_core.contract.release import ReleaseManifest, TargetRef
 from inference_core.contract.words import DeploymentPhase, FailureCause
@@ -30,8 +35,9 @@ from inference_core.contract.words import DeploymentPhase, FailureCause
 if TYPE_CHECKING:  # tuf costs 9 MB that an agent without a deployment does not pay
     from device_agent.trust import SignedTargets
 
-Outcome = Literal["done", "look_again", "ended"]
-"""``look_again``: the step goes on by itself, ask in a moment. ``ended``: nothing is in hand."""
+Outcome = Union[Literal["done", "look_again", "ended"], float]
+"""``look_again``: the step goes on by itself, ask in a moment; a number: ask after so many
+seconds at the latest. ``ended``: nothing is in hand."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Hands:
     supervisor: Supervisor
     downloader: Downloader
     open_targets: Callable[[], SignedTargets]
+    contact: Contact
 
     @property
     def device(self) -> Device:
@@ -92,6 +99,15 @@ def stage(hands: Hands, hand: Hand) -> Outcome:
     return "done"
 
 
+def wait_window(hands: Hands, hand: Hand) -> Outcome:
+    """Let the line work on until it can bear a change; the planner ends the wait."""
+    window = window_of(hand, hands.journal.goal)
+    problem = clock_problem(datetime.now(timezone.utc), hands.journal.time_floor)
+    if problem:
+        raise Unavailable(f"cannot tell whether the update window is open: {problem}", delay_s=60)
+    return seconds_until_open(window, datetime.now(timezone.utc)) if window else 0.0
+
+
 def activate(hands: Hands, hand: Hand) -> Outcome:
     """Load the candidate, paused, beside the release that runs."""
     supervisor = hands.supervisor
@@ -100,7 +116,10 @@ def activate(hands: Hands, hand: Hand) -> Outcome:
     is_ready, failure = supervisor.candidate_state()
     if failure:
         raise Rejected(failure.detail, cause=failure.cause)
-    return "done" if is_ready else "look_again"
+    if not is_ready:
+        return "look_again"
+    hands.contact.mark()
+    return "done"
 
 
 def probe(hands: Hands, hand: Hand) -> Outcome:
@@ -108,7 +127,10 @@ def probe(hands: Hands, hand: Hand) -> Outcome:
     judgement = judge(hand.goal.probation, hands.supervisor.observe_candidate())
     if judgement.error:
         raise Rejected(judgement.error.detail, cause=judgement.error.cause)
-    return "done" if judgement.word == "passed" else "look_again"
+    if judgement.word == "passed" and hands.contact.is_kept:
+        return "done"
+    _judge_contact(hands.contact, hand.goal.probation.max_offline_s)
+    return "look_again"
 
 
 def commit(hands: Hands, hand: Hand) -> Outcome:
@@ -147,12 +169,22 @@ EXECUTORS: dict[Step, Callable[[Hands, Hand], Outcome]] = {
     Step.DOWNLOAD: download,
     Step.VERIFY: verify,
     Step.STAGE: stage,
+    Step.WAIT_WINDOW: wait_window,
     Step.ACTIVATE: activate,
     Step.PROBE: probe,
     Step.COMMIT: commit,
     Step.ROLL_BACK: roll_back,
     Step.GIVE_UP: give_up,
 }
+
+
+def _judge_contact(contact: Contact, max_offline_s: float) -> None:
+    if not contact.is_kept and contact.owed_s > max_offline_s:
+        raise Rejected(
+            f"the server was reached before this release took over, and not for "
+            f"{contact.owed_s:.0f} s since; {max_offline_s:g} s are allowed",
+            cause=FailureCause.NO_CONTACT,
+        )
 
 
 def _bring(hands: Hands, hand: Hand, target: TargetRef) -> bytes:

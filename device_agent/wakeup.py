@@ -25,6 +25,7 @@ WAKE_UPS: dict[Step, WakeUp] = {
     Step.DOWNLOAD: WakeUp(Step.DOWNLOAD, 50),  # the part that came is resumed
     Step.VERIFY: WakeUp(Step.VERIFY, 50),
     Step.STAGE: WakeUp(Step.STAGE, 50),
+    Step.WAIT_WINDOW: WakeUp(Step.WAIT_WINDOW, 1000),  # nothing is at risk while it waits
     Step.ACTIVATE: WakeUp(Step.ACTIVATE, 3),
     Step.PROBE: WakeUp(Step.ACTIVATE, 3),  # the candidate is gone: it must prove itself afresh
     Step.COMMIT: WakeUp(Step.COMMIT, 3),  # the link may point to either; switching is repeatable

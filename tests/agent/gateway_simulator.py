@@ -68,6 +68,7 @@ class Simulator:
         self.repository, self.profile = repository, profile
         self.device_id = uuid.uuid4()
         self.public_key: str | None = None
+        self.enrolments: list[EnrolmentRequest] = []
         self.goal = Goal(generation=0, poll_s=0.2)
         self.deployments: dict[str, Deployment] = {}
         self.records: list[tuple[uuid.UUID, Record]] = []
@@ -77,6 +78,7 @@ class Simulator:
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
         self.is_down = False
+        self.goes_down_in: DeploymentPhase | None = None
         self.refuses: Callable[[Record], bool] = lambda _: False
         self.cut_targets_after: int | None = None
         self.token_serial = 0
@@ -108,6 +110,7 @@ class Simulator:
         probation: ProbationLimits | None = None,
         with_deployment: bool = True,
         rate_cap_bytes_s: int | None = None,
+        **more: Any,
     ) -> Deployment:
         """Give the device a new goal; the deployment that belongs to it is returned."""
         with self.lock:
@@ -121,6 +124,7 @@ class Simulator:
                 probation=probation or self.goal.probation,
                 rate_cap_bytes_s=rate_cap_bytes_s,
                 poll_s=0.2,
+                **more,
             )
             return deployment
 
@@ -136,6 +140,7 @@ class Simulator:
         if self.public_key not in (None, request.public_key):
             return _problem(409, "this serial belongs to another key")
         self.public_key = request.public_key
+        self.enrolments.append(request)
         return _message(
             EnrolmentReply(
                 device_id=self.device_id,
@@ -178,7 +183,11 @@ class Simulator:
         return claims["n"] == self.token_serial
 
     def answer_goal(self, headers: Any) -> Answer:
-        self.reports.append(Report.model_validate_json(headers[REPORT_HEADER]))
+        report = Report.model_validate_json(headers[REPORT_HEADER])
+        if self.goes_down_in and report.phase is self.goes_down_in:
+            self.is_down = True
+            return _problem(503, "gone from now on")
+        self.reports.append(report)
         etag = f'"{self.goal.generation}"'
         extra = {"ETag": etag, "Linewarden-Poll": "0.2"}
         if headers.get("If-None-Match") == etag:

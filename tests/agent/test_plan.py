@@ -7,10 +7,11 @@ import uuid
 import pytest
 
 from device_agent.deployment import FORWARD, Hand, Step
-from device_agent.plan import Situation, is_superseded, plan
+from device_agent.plan import Situation, is_superseded, plan, window_of
 from device_agent.wakeup import WAKE_UPS, must_park, wake
 from inference_core.contract.device import DeploymentRef, Goal, ProgressError
 from inference_core.contract.release import TargetRef
+from inference_core.contract.window import UpdateWindow, WindowSlot
 from inference_core.contract.words import DeploymentPhase, FailureCause
 
 NEW, OLD = "a" * 64, "b" * 64
@@ -66,7 +67,42 @@ def test_a_committed_release_whose_files_rotted_is_brought_back() -> None:
 
 @pytest.mark.parametrize("step", FORWARD)
 def test_what_is_in_hand_goes_on_where_it_was(step: Step) -> None:
-    assert plan(situation(hand=hand(step)))[0] is step
+    now = situation(hand=hand(step, old_sha256="0" * 64), window_is_open=False)
+    assert plan(now)[0] is step
+
+
+def test_a_closed_window_holds_a_deployment_back_before_it_disturbs_anything() -> None:
+    ahead = plan(situation(hand=hand(Step.STAGE), window_is_open=False))
+    assert ahead[:3] == (Step.STAGE, Step.WAIT_WINDOW, Step.ACTIVATE)
+    ahead = plan(situation(hand=hand(Step.WAIT_WINDOW), window_is_open=True))
+    assert ahead[0] is Step.ACTIVATE
+
+
+@pytest.mark.parametrize(
+    "undisturbing",
+    [
+        hand(Step.STAGE, old_sha256=None),
+        hand(Step.STAGE, goal=goal(deployed=False)),
+    ],
+    ids=["a first release", "a repair"],
+)
+def test_what_disturbs_nobody_waits_for_no_window(undisturbing: Hand) -> None:
+    ahead = plan(situation(hand=undisturbing, window_is_open=False))
+    assert ahead[:2] == (Step.STAGE, Step.ACTIVATE)
+
+
+@pytest.mark.parametrize("step", [Step.PROBE, Step.COMMIT, Step.ROLL_BACK])
+def test_a_window_that_closes_meanwhile_stops_nothing_that_has_begun(step: Step) -> None:
+    assert plan(situation(hand=hand(step), window_is_open=False))[0] is step
+
+
+def test_the_window_of_the_newest_goal_counts_where_it_is_the_same_deployment() -> None:
+    window = UpdateWindow(slots=(WindowSlot(starts_at="03:00", duration_min=60),))
+    waiting = hand(Step.WAIT_WINDOW)
+    closed = waiting.goal.model_copy(update={"generation": 2, "window": window})
+    assert window_of(waiting, closed) == window
+    assert window_of(hand(Step.WAIT_WINDOW, goal=closed), waiting.goal) is None
+    assert window_of(hand(Step.WAIT_WINDOW, goal=closed), goal()) == window
 
 
 @pytest.mark.parametrize("step", FORWARD)
