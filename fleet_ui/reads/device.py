@@ -12,6 +12,7 @@ from fleet_ui.charts import Chart, draw_histogram, draw_hours, draw_line
 from fleet_ui.overlays import Overlay, overlay_of, read_result
 from fleet_ui.reads.devices import goal_word, release_names, seen_devices
 from fleet_ui.reads.presence import presence_of
+from fleet_ui.reads.windows import slot_in_words
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Event, Gap, Health
@@ -113,6 +114,12 @@ class DeviceView:
     def machine(self) -> str:
         """The board, or failing that the processor, as the device names it."""
         return str(self.device.facts.get("board") or self.device.facts.get("cpu_model") or "–")
+
+    @property
+    def window(self) -> tuple[str, ...]:
+        """When the line lets it change its release, slot by slot; empty is at any time."""
+        window = self.device.line.window
+        return tuple(map(slot_in_words, window.slots)) if window else ()
 
     @property
     def waiting_key(self) -> str:

@@ -141,10 +141,12 @@ def _count(condition: Q) -> Count:
 
 def _sums(offline: Q) -> dict[str, Count]:
     is_open, queued = ~Q(phase__in=TERMINAL), Q(phase=str(DeploymentPhase.QUEUED))
+    ready = Q(phase=str(DeploymentPhase.WAITING_WINDOW))
     return {
         "done": _count(DONE),
         "failed": _count(FAILED),
-        "on_the_way": _count(is_open & ~queued & ~offline),
+        "on_the_way": _count(is_open & ~queued & ~ready & ~offline),
+        "waiting_for_their_window": _count(ready & ~offline),
         "waiting": _count(queued & ~offline),
         "offline": _count(is_open & offline),
         "left": _count(LEFT),

@@ -14,10 +14,17 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import RoledView
 from server.accounts.scope import has_role, site_names
-from server.fleet import enrolment, selectors, services
+from server.fleet import enrolment, selectors, services, windows
 from server.fleet.filters import GroupFilter, HardwareProfileFilter, LineFilter, SiteFilter
 from server.fleet.models import Group, HardwareProfile, Line, Site
-from server.fleet.requests import NewEnrolmentToken, NewGroup, NewLine, NewMembers, NewSite
+from server.fleet.requests import (
+    LineChanges,
+    NewEnrolmentToken,
+    NewGroup,
+    NewLine,
+    NewMembers,
+    NewSite,
+)
 from server.fleet.serializers import (
     GroupSerializer,
     HardwareProfileSerializer,
@@ -73,6 +80,28 @@ class LinesView(RoledView, ListAPIView):
             site=site, name=body.name, title=body.title, actor=actor_of(request)
         )
         return Response(LineSerializer(line).data, 201)
+
+
+class LineView(RoledView):
+    """``lines/{site}/{line}``."""
+
+    write_role = Role.OPERATOR
+
+    @extend_schema(responses=LineSerializer)
+    def get(self, request: Request, site: str, name: str) -> Response:
+        """One line."""
+        return Response(LineSerializer(selectors.line_for(request.user, site, name)).data)
+
+    @extend_schema(request=LineChanges, responses=LineSerializer)
+    def patch(self, request: Request, site: str, name: str) -> Response:
+        """Say when its devices may change their release; they learn it with their next poll."""
+        changes = read_data(LineChanges, request.data)
+        line = selectors.line_for(request.user, site, name, Role.OPERATOR)
+        if "update_window" in changes.model_fields_set:
+            windows.set_update_window(
+                line=line, window=changes.update_window, actor=actor_of(request)
+            )
+        return Response(LineSerializer(line).data)
 
 
 def _groups(request: Request) -> QuerySet[Group]:

@@ -8,6 +8,7 @@ from django.db import models
 
 from inference_core.contract.build import ProfileSpec, TensorRtProfile
 from inference_core.contract.serve import Camera as CameraMessage
+from inference_core.contract.window import UpdateWindow
 from server.fleet.states import DeviceState
 
 
@@ -27,12 +28,20 @@ class Line(models.Model):
     site = models.ForeignKey(Site, models.PROTECT, related_name="lines")
     name = models.SlugField(max_length=100)
     title = models.CharField(max_length=200)
+    update_window = models.JSONField(
+        null=True, blank=True, help_text="UpdateWindow of the contract; null is at any time."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["site", "name"], name="line_name_per_site")]
 
     def __str__(self) -> str:
         return f"{self.site} / {self.title}"
+
+    @property
+    def window(self) -> UpdateWindow | None:
+        """When its devices may change their release; None is at any time."""
+        return self.update_window and UpdateWindow.model_validate(self.update_window)
 
 
 class HardwareProfile(models.Model):

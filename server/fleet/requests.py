@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from inference_core.contract.addresses import check_sink
 from inference_core.contract.base import Document, Slug
 from inference_core.contract.serve import Camera
+from inference_core.contract.window import UpdateWindow, WindowSlot
 from server.fleet.enrolment import MAX_LIFETIME_S, MAX_USES
 
 
@@ -25,6 +26,22 @@ class NewLine(Document):
     site: Slug
     name: Slug
     title: str = Field(min_length=1, max_length=200)
+
+
+class NewSlot(WindowSlot, Document):
+    """A slot in ``PATCH lines/{site}/{line}``."""
+
+
+class NewWindow(UpdateWindow, Document):
+    """A window in ``PATCH lines/{site}/{line}``."""
+
+    slots: tuple[NewSlot, ...] = Field(min_length=1, max_length=50)
+
+
+class LineChanges(Document):
+    """``PATCH lines/{site}/{line}``: what is left out stays; null lifts the window."""
+
+    update_window: NewWindow | None = None
 
 
 class NewGroup(Document):

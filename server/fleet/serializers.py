@@ -23,10 +23,13 @@ class LineSerializer(serializers.ModelSerializer):
     """A production line."""
 
     site = serializers.CharField(source="site.name")
+    update_window = serializers.DictField(
+        allow_null=True, help_text="UpdateWindow of the contract; null is at any time."
+    )
 
     class Meta:
         model = Line
-        fields = ("site", "name", "title")
+        fields = ("site", "name", "title", "update_window")
 
 
 class GroupSerializer(serializers.ModelSerializer):

@@ -11,6 +11,7 @@ _DEVICE = "devices/<uuid:device_id>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("sites", api.SitesView.as_view()),
     path("lines", api.LinesView.as_view()),
+    path("lines/<str:site>/<str:name>", api.LineView.as_view()),
     path("groups", api.GroupsView.as_view()),
     path("groups/<str:name>", api.GroupView.as_view()),
     path("groups/<str:name>/devices", api.GroupDevicesView.as_view()),

@@ -33,6 +33,9 @@ class Evidence(Message):
     running: Count = 0
     unconfirmed: Count = 0
     in_flight: Count = Field(default=0, description="On their way, and in touch.")
+    outside_window: Count = Field(
+        default=0, description="Of those in flight: ready, and waiting for their line's window."
+    )
     offline: Count = Field(default=0, description="On their way, and not heard of.")
     waiting: Count = Field(default=0, description="Without a slot yet.")
     failed: dict[str, Count] = Field(default_factory=dict, description="Devices by cause.")

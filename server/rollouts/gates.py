@@ -104,7 +104,8 @@ def _settled(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
     parts = (
         (evidence.waiting - evidence.uncertified, "still to be offered the release"),
         (evidence.uncertified, "without a signed release for the profile"),
-        (evidence.in_flight, "on the way"),
+        (evidence.in_flight - evidence.outside_window, "on the way"),
+        (evidence.outside_window, "ready, and waiting for the update window of the line"),
         (evidence.offline, f"offline ({deadline})"),
     )
     unsettled = evidence.waiting + evidence.in_flight + evidence.offline

@@ -46,6 +46,7 @@ def evidence_for(stage: Stage) -> Evidence:
         running=len(buckets["running"]),
         unconfirmed=len(buckets["unconfirmed"]),
         in_flight=len(buckets["in_flight"]),
+        outside_window=sum(part.phase == P.WAITING_WINDOW for part in buckets["in_flight"]),
         offline=len(buckets["offline"]),
         waiting=waiting,
         uncertified=max(0, waiting - signed),

@@ -21,19 +21,17 @@ def goal_of(device: Device) -> Goal:
     """
     rows = Desired.objects.select_related("target", "deployment__rollout")
     desired = rows.filter(device=device).first()
-    config, poll_s = config_of(device), settings.ENV.poll_s
-    if desired is None:
-        return Goal(generation=0, config=config, poll_s=poll_s)
-    deployment = desired.deployment
+    deployment = desired.deployment if desired else None
     if deployment is not None and deployment.phase in TERMINAL_PHASES:
         deployment = None
     return Goal(
-        generation=desired.generation,
-        release=_target_ref(desired.target),
+        generation=desired.generation if desired else 0,
+        release=_target_ref(desired.target if desired else None),
         deployment=deployment and DeploymentRef(id=deployment.pk, version=deployment.version),
-        config=config,
+        config=config_of(device),
         probation=_probation(deployment),
-        poll_s=poll_s,
+        poll_s=settings.ENV.poll_s,
+        window=device.line.window,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from inference_core.contract.words import DeploymentPhase
 from server.accounts.actors import SYSTEM
@@ -113,7 +113,10 @@ def time_out_offline(stage: Stage, evidence: Evidence) -> None:
     everyone = evidence.denominator + evidence.skipped
     may_skip = policy.max_skipped(everyone) - evidence.skipped
     deadline = now - timedelta(seconds=policy.deadline_s)
-    late = list(open_parts(stage.rollout).filter(is_offline(now), created_at__lt=deadline))
+    # One that waits for its window is ready: its deadline runs from when it fell silent.
+    is_waiting = Q(phase=P.WAITING_WINDOW, device__presence__last_seen_at__gte=deadline)
+    parts = open_parts(stage.rollout).filter(is_offline(now), created_at__lt=deadline)
+    late = list(parts.exclude(is_waiting))
     for part in late if policy.when_offline == "fail" else late[: max(0, may_skip)]:
         end_deployment(
             deployment=part,

@@ -1,0 +1,37 @@
+"""When a line can bear that its devices change their release."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from django.db import transaction
+
+from inference_core.contract.window import UpdateWindow
+from server.accounts import audit
+from server.fleet.models import Line
+from server.fleet.services import GOAL_CHANGED
+from server.lib import outbox
+from server.lib.errors import Invalid
+
+
+@transaction.atomic
+def set_update_window(*, line: Line, window: UpdateWindow | None, actor: str) -> None:
+    """Let devices of ``line`` activate within ``window`` only; None lifts it.
+
+    Raises Invalid for a time zone that this server does not know. Devices learn of it with
+    their next poll; what is activating already goes on.
+    """
+    if window is not None and window.time_zone not in available_timezones():
+        raise Invalid(f"There is no time zone {window.time_zone!r}; use a name of IANA's list.")
+    before, line.update_window = line.update_window, window and window.model_dump(mode="json")
+    line.save(update_fields=["update_window"])
+    audit.record(
+        actor=actor,
+        action="set_update_window",
+        subject="line",
+        subject_id=f"{line.site.name}/{line.name}",
+        before=before,
+        after=line.update_window,
+    )
+    for device_id in line.devices.values_list("pk", flat=True):
+        outbox.enqueue(GOAL_CHANGED, {"device_id": str(device_id)})

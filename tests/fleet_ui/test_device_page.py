@@ -1,0 +1,39 @@
+"""What a device's page tells beside its release: windows, logs, shadows, agents, health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+from django.urls import reverse
+
+from inference_core.contract.window import UpdateWindow
+from server.fleet.models import Device
+from server.fleet.windows import set_update_window
+from tests.fleet_ui.test_pages import text_of
+from tests.fleet_ui.world import World
+
+SignIn = Callable[[str], Client]
+
+
+def page_of(client: Client, device: Device) -> str:
+    return text_of(client, reverse("device", args=[device.pk]))
+
+
+def test_an_update_window_is_read_as_a_person_says_it(world: World, sign_in: SignIn) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    assert "Update window none: at any time" in page_of(client, device)
+    window = UpdateWindow.model_validate(
+        {
+            "time_zone": "Europe/Berlin",
+            "slots": [
+                {"weekdays": [4, 0, 1, 2, 3], "starts_at": "22:00", "duration_min": 240},
+                {"weekdays": [5, 6], "starts_at": "06:30", "duration_min": 90},
+                {"starts_at": "12:00", "duration_min": 15},
+            ],
+        }
+    )
+    set_update_window(line=device.line, window=window, actor="test")
+    text = page_of(client, device)
+    assert "Mon–Fri from 22:00 for 4 h; Sat, Sun from 06:30 for 1 h 30 min; every day" in text
+    assert "every day from 12:00 for 15 min Europe/Berlin" in text
