@@ -9,7 +9,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_core.contract.serve import Fatal, FrameDone, FrameLost, Ready, ServeJob
+from inference_core.contract.results import FrameResult
+from inference_core.contract.serve import (
+    Fatal,
+    FrameDone,
+    FrameJudged,
+    FrameLost,
+    JudgeFrame,
+    Ready,
+    ServeJob,
+)
 from inference_core.contract.words import FailureCause
 from inference_core.errors import BadInput, CoreError, LoadFailed
 from inference_core.memory import measure_rss_bytes
@@ -17,6 +26,7 @@ from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.graph import Pipeline
 from inference_core.pipeline.models import LoadedModel, load_model
 from inference_core.pipeline.pulse import Counts, Pulse
+from inference_core.pipeline.sharing import FrameShare, take_shared
 from inference_core.pipeline.sinks import SinkGroup, open_sinks
 from inference_core.pipeline.sources import Source, open_source
 from inference_core.pipeline.spool import Spool
@@ -53,6 +63,7 @@ class Server:
         self._control = Control(paused=job.paused)
         self._pulse = Pulse(events, self._counts, self._control, job.heartbeat_s)
         self._nap_s = min(job.heartbeat_s / 2, _LONGEST_NAP_S)
+        self._share: FrameShare | None = None
 
     def run(self) -> int:
         """Loads, says ``Ready``, judges frames. 0 when told to stop, 1 after ``Fatal``."""
@@ -74,7 +85,7 @@ class Server:
 
     def _obey_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._control.obey("stop"))
+            signal.signal(number, lambda *_: self._control.stop())
 
     def _load(self) -> Pipeline:
         begun = time.perf_counter()
@@ -113,14 +124,18 @@ class Server:
             Line(open_source(camera), open_sinks(camera.sinks)) for camera in self._job.cameras
         ]
         spool = self._open_spool()
+        if self._job.share_dir is not None:
+            self._share = FrameShare(Path(self._job.share_dir))
         try:
             while not self._control.is_stopping:
                 self._pulse.tick()
                 line = None if self._control.is_paused else _pick_due(lines)
-                if line is None:
-                    self._control.wait(self._nap(lines))
-                else:
+                if line is not None:
                     self._serve(line, pipeline, spool)
+                elif wanted := self._control.next_to_judge():  # cameras first: parts wait for them
+                    self._judge_shared(wanted, pipeline)
+                else:
+                    self._control.wait(self._nap(lines))
         finally:
             _close(lines)
         pipeline.close()
@@ -139,10 +154,30 @@ class Server:
         line.sinks.write(frame, result)  # first: a PLC may be waiting to let the part go
         sample = spool.offer(frame.picture, result) if spool else None
         measured = result.model_copy(update={"quality": measure_quality(frame.picture)})
+        shared = self._share.offer(frame, self._control.share) if self._share else None
         self._counts.done += 1
         self._events.emit(
-            FrameDone(result=measured, sample_path=None if sample is None else str(sample))
+            FrameDone(
+                result=measured,
+                sample_path=None if sample is None else str(sample),
+                shared_path=None if shared is None else str(shared),
+            )
         )
+
+    def _judge_shared(self, wanted: JudgeFrame, pipeline: Pipeline) -> None:
+        """For the agent to compare: it counts in nobody's statistics, and no sink hears of it."""
+        result: FrameResult | None = None
+        try:
+            frame = self._take_shared(wanted)
+            result = pipeline.judge(frame).model_copy(update={"camera": wanted.camera})
+        except BadInput as error:
+            _log.warning("a shared frame is not judged: %s", error)
+        self._events.emit(FrameJudged(path=wanted.path, result=result))
+
+    def _take_shared(self, wanted: JudgeFrame) -> Frame:
+        if self._job.share_dir is None:
+            raise BadInput("the job gives no share folder")
+        return take_shared(wanted, Path(self._job.share_dir))
 
     def _nap(self, lines: list[Line]) -> float:
         """Until a frame is due, but short enough to tick for the next heartbeat."""

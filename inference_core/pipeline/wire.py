@@ -6,17 +6,26 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from pydantic import ValidationError
 
 from inference_core.contract.base import Message
-from inference_core.contract.serve import Command
+from inference_core.contract.serve import (
+    AGENT_COMMAND,
+    AnyAgentCommand,
+    Command,
+    JudgeFrame,
+    SetSampleRates,
+    ShareFrames,
+)
 from inference_core.stdout import take_stdout
 
 _log = logging.getLogger(__name__)
 _MAX_LINE_BYTES = 64 * 1024
+_MAX_TO_JUDGE = 8
 STDIN = 0
 EXIT_ORPHANED = 3
 
@@ -49,6 +58,9 @@ class Control:
     def __init__(self, *, paused: bool) -> None:
         self._paused = paused
         self._stopping = False
+        self._share = 0.0
+        self._sample_rates: SetSampleRates | None = None
+        self._to_judge: deque[JudgeFrame] = deque()
         self._changed = threading.Condition()
 
     @property
@@ -61,20 +73,51 @@ class Control:
         """The frame in hand is the last."""
         return self._stopping
 
-    def obey(self, command: str) -> None:
-        """Takes in ``pause``, ``resume`` or ``stop``."""
+    @property
+    def share(self) -> float:
+        """The share of frames to lay down for another child."""
+        return self._share
+
+    @property
+    def sample_rates(self) -> SetSampleRates | None:
+        """What the upload budget allows; None until the agent has said."""
+        return self._sample_rates
+
+    def next_to_judge(self) -> JudgeFrame | None:
+        """The oldest frame of another child that waits to be judged; it is taken."""
         with self._changed:
-            if command == "stop":
-                self._stopping = True
+            return self._to_judge.popleft() if self._to_judge else None
+
+    def stop(self) -> None:
+        """Finish the frame in hand; also from a signal handler."""
+        self.obey(Command(command="stop"))
+
+    def obey(self, command: AnyAgentCommand) -> None:
+        """Takes in what the agent wants."""
+        with self._changed:
+            if isinstance(command, Command):
+                self._obey_word(command)
+            elif isinstance(command, ShareFrames):
+                self._share = command.share
+            elif isinstance(command, SetSampleRates):
+                self._sample_rates = command
+            elif len(self._to_judge) < _MAX_TO_JUDGE:
+                self._to_judge.append(command)
             else:
-                self._paused = command == "pause"
+                _log.warning("%d frames wait to be judged: one more is not taken", _MAX_TO_JUDGE)
             self._changed.notify_all()
 
     def wait(self, longest_s: float) -> None:
         """Sleeps, but wakes when the agent wants something else."""
         with self._changed:
-            if not self._stopping:
+            if not self._stopping and not self._to_judge:
                 self._changed.wait(longest_s)
+
+    def _obey_word(self, command: Command) -> None:
+        if command.command == "stop":
+            self._stopping = True
+        else:
+            self._paused = command.command == "pause"
 
 
 def listen(descriptor: int, control: Control) -> None:
@@ -111,7 +154,7 @@ def _read_lines(descriptor: int) -> Iterator[bytes]:
 
 def _obey_line(line: bytes, control: Control) -> None:
     try:
-        control.obey(Command.model_validate_json(line).command)
+        control.obey(AGENT_COMMAND.validate_json(line))
     except ValidationError as error:
         _log.warning("not a command: %r (%s)", line[:200], error.errors()[0]["msg"])
 

@@ -26,6 +26,7 @@ from inference_core.contract.serve import (
     Camera,
     Fatal,
     FrameDone,
+    FrameJudged,
     FrameLost,
     Heartbeat,
     Ready,
@@ -39,8 +40,8 @@ from tests.core.core_models import segmenter, write_fake
 
 DIGEST = "ab" * 32
 PATIENCE_S = 30
-Event = Ready | FrameDone | FrameLost | Heartbeat | Fatal
-Kind = TypeVar("Kind", Ready, FrameDone, FrameLost, Heartbeat, Fatal)
+Event = Ready | FrameDone | FrameJudged | FrameLost | Heartbeat | Fatal
+Kind = TypeVar("Kind", Ready, FrameDone, FrameJudged, FrameLost, Heartbeat, Fatal)
 
 
 class Child:
