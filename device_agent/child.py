@@ -32,6 +32,8 @@ Event = AnyServeEvent
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LOG_BYTES = 1024 * 1024
+_LEFTOVERS_END_S = 5.0
+"""A killed process that is stuck in a driver may outlive the kill; that is no reason to wait on."""
 
 
 class Child:
@@ -58,9 +60,8 @@ class Child:
         self._is_stopping = False
         self._started_at = self._heard_at = time.monotonic()
         self._log_path = folder / "child.log"
-        self._process = self._start(command, environment, folder)
-        self._pid_path = folder / f"{self._process.pid}.pid"
-        self._pid_path.write_text(str(self._process.pid))
+        self._job_path = folder / f"job-{job.release_sha256[:12]}-{time.monotonic_ns()}.json"
+        self._process = self._start(command, environment)
         self._reader = threading.Thread(target=self._read, name="child-reader", daemon=True)
         self._reader.start()
 
@@ -120,20 +121,17 @@ class Child:
         self._reader.join(grace_s)
         with contextlib.suppress(BrokenPipeError):
             self._pipe(self._process.stdin).close()
-        self._pid_path.unlink(missing_ok=True)
+        self._job_path.unlink(missing_ok=True)
 
     def _start(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+        self, command: Sequence[str], environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        path = folder / f"job-{self.release_sha256[:12]}-{time.monotonic_ns()}.json"
-        for stale in folder.glob(f"job-{self.release_sha256[:12]}-*.json"):
-            stale.unlink()
-        write_atomically(path, self.job.to_json(), mode=0o600)
+        write_atomically(self._job_path, self.job.to_json(), mode=0o600)
         if self._log_path.exists() and self._log_path.stat().st_size > _MAX_LOG_BYTES:
             self._log_path.replace(self._log_path.with_suffix(".log.1"))
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
-                [*command, "--job", str(path)],
+                [*command, "--job", str(self._job_path)],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -187,14 +185,29 @@ class Child:
 
 
 def end_leftovers(folder: Path) -> None:
-    """Kill children of an agent that was itself killed: two must not share cameras and memory."""
-    for path in folder.glob("*.pid"):
-        pid = int(path.stem) if path.stem.isdigit() else 0
-        with contextlib.suppress(OSError):
-            # A pid is reused: only a process that still names one of our jobs is ours.
-            if pid and str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+    """Kill children of an agent that was itself killed: two must not share cameras and memory.
+
+    They are known by their command line, which names one of our jobs: a pid that was written down
+    would come too late for an agent that dies right after it has started a child.
+    """
+    ends_at = time.monotonic() + _LEFTOVERS_END_S
+    while (leftovers := _processes_of(folder)) and time.monotonic() < ends_at:
+        for pid in leftovers:
+            with contextlib.suppress(OSError):  # it ended meanwhile
                 os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)  # the kernel gives a camera back when the process is gone, not before
+    for path in (*folder.glob("job-*"), *folder.glob(".job-*")):
         path.unlink()
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """Living processes whose command names a job in ``folder``."""
+    job, found = b"--job\0" + str(folder / "job-").encode(), []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if job in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def _hung(detail: str) -> ProgressError:

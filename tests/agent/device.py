@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -131,14 +132,11 @@ class Device:
 
     def children(self) -> list[int]:
         """Inference processes of this device that are alive."""
-        alive = []
-        for path in (self.state / "run").glob("*.pid"):
-            try:
-                command = Path(f"/proc/{path.stem}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if str(self.state).encode() in command:
-                alive.append(int(path.stem))
+        job, alive = f"{self.state}/run/job-".encode(), []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if job in path.read_bytes():
+                    alive.append(int(path.parent.name))
         return alive
 
     def kill_children(self) -> None:
