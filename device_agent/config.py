@@ -76,6 +76,13 @@ class Config(BaseModel):
     sample_limit: int = Field(default=200, ge=0, description="Sampled pictures kept unsent.")
     disk_reserve_bytes: int = Field(default=64 * _MEBIBYTE, ge=0)
 
+    agent_proof_s: float = Field(
+        default=60.0, gt=0, description="A new agent must do well for so long to be kept."
+    )
+    agent_limit_s: float = Field(
+        default=900.0, ge=1, le=86_400, description="A new agent unproven by then ends itself."
+    )
+
     @field_validator("server_url")
     @classmethod
     def _is_a_web_address(cls, url: str) -> str:

@@ -78,6 +78,11 @@ class Journal:
         return int(self._fact("counter_floor") or 0)
 
     @property
+    def agent_floor(self) -> int:
+        """Wheels of the agent below this counter are refused; it only rises."""
+        return int(self._fact("agent_floor") or 0)
+
+    @property
     def time_floor(self) -> datetime | None:
         """A moment that has certainly been; it only rises."""
         text = self._fact("time_floor")
@@ -100,6 +105,13 @@ class Journal:
         phases = [DeploymentPhase(row["phase"]) for row in rows]
         bad = [phase for phase in phases if phase is not DeploymentPhase.COMMITTED]
         return next(iter(bad or phases), None)
+
+    def endings(self) -> list[tuple[str, str, str, str]]:
+        """Time, release, phase and detail of what ended here, the newest first."""
+        rows = self._database.rows(
+            "SELECT at, release_sha256, phase, detail FROM ending ORDER BY id DESC"
+        )
+        return [(row["at"], row["release_sha256"], row["phase"], row["detail"]) for row in rows]
 
     def last_ending(self) -> tuple[DeploymentPhase, str, str] | None:
         """Phase, detail and time of the newest ending, for a person."""
@@ -182,6 +194,11 @@ class Journal:
         """Never take a release below ``counter`` again."""
         with self._database.transaction():
             self._set("counter_floor", str(max(counter, self.counter_floor)))
+
+    def raise_agent_floor(self, counter: int) -> None:
+        """Never take an agent below ``counter`` again."""
+        with self._database.transaction():
+            self._set("agent_floor", str(max(counter, self.agent_floor)))
 
     def raise_time_floor(self, server_time: datetime) -> None:
         """Note that both the server's clock and this device's say it is at least this late.
