@@ -78,6 +78,7 @@ class Simulator:
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
         self.is_down = False
+        self.poll_s = 0.2
         self.goes_down_in: DeploymentPhase | None = None
         self.refuses: Callable[[Record], bool] = lambda _: False
         self.cut_targets_after: int | None = None
@@ -189,7 +190,7 @@ class Simulator:
             return _problem(503, "gone from now on")
         self.reports.append(report)
         etag = f'"{self.goal.generation}"'
-        extra = {"ETag": etag, "Linewarden-Poll": "0.2"}
+        extra = {"ETag": etag, "Linewarden-Poll": str(self.poll_s)}
         if headers.get("If-None-Match") == etag:
             return Answer(304, b"", extra)
         return Answer(200, self.goal.to_json(), extra)

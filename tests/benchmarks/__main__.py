@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from inference_core.optimize.certify import describe_machine, describe_toolchain
-from tests.benchmarks import peers, r1_to_r6, r9_cascade, r10_choice
+from tests.benchmarks import peers, r1_to_r6, r9_cascade, r10_choice, r11_agent
 from tests.benchmarks.measure import Figure
 
 REPORT = Path("benchmarks") / "report.json"
@@ -23,6 +23,8 @@ MEASURES: tuple[tuple[str, Callable[[], Figure]], ...] = (
     ("R7", peers.measure_r7),
     ("R9", r9_cascade.measure_r9),
     ("R10", r10_choice.measure_r10),
+    ("R11", r11_agent.measure_r11),
+    ("R12", r11_agent.measure_r12),
 )
 
 
