@@ -21,6 +21,7 @@ from server.accounts.scope import has_role
 from server.fleet import services
 from server.fleet.selectors import device_for
 from server.lib import clock
+from server.telemetry.logs import request_logs
 
 PRESENCE_TABS = ("online", "stale", "offline", "pending", "quarantined")
 
@@ -59,6 +60,7 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
         "figures": device_reads.figures_of(view.device, now),
         "health": device_reads.health_of(view.device),
         "samples": device_reads.samples_of(view.device),
+        "logs": device_reads.logs_of(view.device),
         "history": device_reads.history_of(view.device),
         "can_operate": has_role(user, Role.OPERATOR, site),
     }
@@ -76,6 +78,16 @@ def accept(request: HttpRequest, device_id: UUID) -> HttpResponse:
             actor=actor_of(request),
             key_fingerprint=request.POST.get("key", ""),
         )
+    return redirect("device", device_id=device_id)
+
+
+@require_POST
+@page
+def ask_logs(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Ask a device for its logs."""
+    found = device_for(signed_in_user(request), device_id, Role.OPERATOR)
+    with told(request, f"{found.serial} is asked for its logs: it sends them with its next poll."):
+        request_logs(device=found, actor=actor_of(request))
     return redirect("device", device_id=device_id)
 
 

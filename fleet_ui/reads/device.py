@@ -23,10 +23,10 @@ from server.lib.errors import NotFound
 from server.lib.models import StateEvent
 from server.review.models import Sample
 from server.rollouts.models import TERMINAL, Deployment
-from server.telemetry.models import TelemetryRecord
+from server.telemetry.models import LogRequest, TelemetryRecord
 from server.telemetry.selectors import TOTAL, FrameFigures, hours_of, recent_events
 
-SAMPLES, EVENTS, HEALTH_RECORDS, HOURS = 6, 20, 60, 24
+SAMPLES, EVENTS, HEALTH_RECORDS, HOURS, LOGS = 6, 20, 60, 24, 5
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,11 @@ def sample_view(sample: Sample) -> SampleView:
     """A sample with its overlay, where its result can be read."""
     result = read_result(sample.result)
     return SampleView(sample, result, overlay_of(result) if result else None)
+
+
+def logs_of(device: Device) -> list[LogRequest]:
+    """The latest requests for its logs, newest first."""
+    return list(device.log_requests.order_by("-requested_at")[:LOGS])
 
 
 def history_of(device: Device) -> list[Happening]:

@@ -54,6 +54,7 @@ SCHEDULE = {
     "sign-releases": _every("server.builds.tasks.sign_releases", ENV.tick_s),
     "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
     "refresh-timestamp": _every("server.trust.tasks.refresh_timestamp", 3600.0),
+    "forget-logs": _every("server.telemetry.tasks.forget_logs", 3600.0),
     "forget-assertions": _every("server.device_gateway.tasks.forget_assertions", 600.0),
 }
 

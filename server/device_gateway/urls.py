@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("deployments/<uuid:deployment_id>", views.deployment),
     path("telemetry", views.telemetry),
     path("samples", views.samples),
+    path("logs", views.logs),
     path("tuf/metadata/<str:name>", files.metadata),
     path("tuf/targets/<path:path>", files.target),
 ]

@@ -1,11 +1,13 @@
-"""What devices say: enrolment, tokens, polls, progress, telemetry, samples."""
+"""What devices say: enrolment, tokens, polls, progress, telemetry, samples, logs."""
 
 from __future__ import annotations
 
 import random
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
@@ -20,7 +22,13 @@ from inference_core.contract.device import (
     TokenReply,
     TokenRequest,
 )
-from inference_core.contract.telemetry import MAX_SAMPLE_BYTES, BatchReply, SampleMeta
+from inference_core.contract.telemetry import (
+    MAX_LOGS_BYTES,
+    MAX_SAMPLE_BYTES,
+    BatchReply,
+    LogsMeta,
+    SampleMeta,
+)
 from server.device_gateway import credentials, goals, services
 from server.device_gateway.doors import (
     caller,
@@ -42,10 +50,12 @@ from server.lib.messages import read_json
 from server.review.services import store_sample
 from server.rollouts.selectors import goal_of
 from server.rollouts.services import report_progress
+from server.telemetry.logs import store_logs
 from server.telemetry.reading import MAX_BATCH_BYTES, read_batch
 from server.telemetry.services import store_batch
 from server.trust.selectors import root_json
 
+M = TypeVar("M", bound=Message)
 POLL_HEADER = "Linewarden-Poll"
 MAX_BODY_BYTES = 64 * 1024
 MAX_REPORT_CHARS = 2000
@@ -152,19 +162,35 @@ def telemetry(request: HttpRequest, device: Device) -> HttpResponse:
 @for_device
 def samples(request: HttpRequest, device: Device) -> HttpResponse:
     """``POST samples``: 201 where the sample is new, 200 for a repeat."""
+    meta, image = _read_form(request, SampleMeta, "image", max_bytes=MAX_SAMPLE_BYTES)
+    is_new = store_sample(device=device, meta=meta, image=image)
+    return HttpResponse(status=201 if is_new else 200)
+
+
+@door("POST")
+@for_device
+def logs(request: HttpRequest, device: Device) -> HttpResponse:
+    """``POST logs``: 201 for what was asked for, 200 for a repeat, 404 for what was not."""
+    meta, bundle = _read_form(request, LogsMeta, "bundle", max_bytes=MAX_LOGS_BYTES)
+    is_new = store_logs(device=device, meta=meta, bundle=bundle)
+    return HttpResponse(status=201 if is_new else 200)
+
+
+def _read_form(
+    request: HttpRequest, model: type[M], name: str, *, max_bytes: int
+) -> tuple[M, UploadedFile]:
+    """The message in the field ``meta``, and the file ``name`` of at most ``max_bytes``."""
     require_type(request, "multipart/form-data")
-    require_size(request, max_bytes=MAX_SAMPLE_BYTES + MAX_META_CHARS + 4096)
+    require_size(request, max_bytes=max_bytes + MAX_META_CHARS + 4096)
     try:
-        meta, image = request.POST.get("meta"), request.FILES.get("image")
+        meta, file = request.POST.get("meta"), request.FILES.get(name)
     except MultiPartParserError as error:
         raise Malformed(f"The form cannot be read: {error}") from None
-    if meta is None or image is None:
-        raise Invalid("A sample has the field meta and the file image.")
+    if meta is None or file is None:
+        raise Invalid(f"The form has the field meta and the file {name}.")
     if len(meta) > MAX_META_CHARS:
         raise Invalid(f"The field meta is longer than {MAX_META_CHARS} characters.")
-    message = read_json(SampleMeta, meta)
-    is_new = store_sample(device=device, meta=message, image=image)
-    return HttpResponse(status=201 if is_new else 200)
+    return read_json(model, meta), file
 
 
 def _with_jitter(poll_s: float) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
+from django.db.models import Q
 
 from server.fleet.models import Device
 
@@ -88,3 +91,44 @@ class QuarantinedRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device} {self.seq}: {self.problem[:60]}"
+
+
+class LogRequest(models.Model):
+    """Somebody asks a device for its logs: waiting, then received, forgotten in the end."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    device = models.ForeignKey(Device, models.CASCADE, related_name="log_requests")
+    requested_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=200)
+    received_at = models.DateTimeField(null=True, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    length = models.PositiveBigIntegerField(default=0)
+    forgotten_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"],
+                condition=Q(received_at=None, forgotten_at=None),
+                name="one_waiting_log_request",
+            )
+        ]
+        indexes = [models.Index(fields=["device", "-requested_at"])]
+
+    def __str__(self) -> str:
+        return f"logs of {self.device}, asked for at {self.requested_at}"
+
+    @property
+    def word(self) -> str:
+        """waiting, received or forgotten."""
+        if self.forgotten_at:
+            return "forgotten"
+        return "received" if self.received_at else "waiting"
+
+    @property
+    def file_name(self) -> str:
+        """Where the bundle is stored. Not among the blobs, which others may share: it is deleted.
+
+        A device that sent a copy of an artifact as its logs would take the artifact along.
+        """
+        return f"logs/{self.pk}/{self.sha256}.zip"

@@ -12,8 +12,12 @@ from django.db.models import Max, QuerySet
 
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.telemetry import Health
+from server.accounts.models import Role
+from server.accounts.scope import site_names
 from server.fleet.models import Device
-from server.telemetry.models import HourSummary, TelemetryRecord
+from server.fleet.selectors import Caller
+from server.lib.errors import NotFound
+from server.telemetry.models import HourSummary, LogRequest, TelemetryRecord
 
 TOTAL = "total"
 """The key of ``latency`` for the whole frame."""
@@ -120,3 +124,21 @@ def recent_events(*, devices: QuerySet[Device], limit: int = 50) -> list[Telemet
     """Events and gaps of ``devices`` as they came in, the newest first."""
     records = TelemetryRecord.objects.filter(device__in=devices, kind__in=("event", "gap"))
     return list(records.select_related("device").order_by("-pk")[:limit])
+
+
+def wanted_logs(device: Device) -> UUID | None:
+    """The request for logs that ``device`` has not answered; None where nobody asks."""
+    waiting = device.log_requests.filter(received_at=None, forgotten_at=None)
+    return waiting.values_list("pk", flat=True).first()
+
+
+def log_request_for(user: Caller, request_id: UUID, role: Role = Role.VIEWER) -> LogRequest:
+    """One request; NotFound where ``user`` has not at least ``role`` at the device's site."""
+    names = site_names(user, role)
+    requests = LogRequest.objects.select_related("device").filter(pk=request_id)
+    if names is not None:
+        requests = requests.filter(device__line__site__name__in=names)
+    found = requests.first()
+    if found is None:
+        raise NotFound("There are no such logs in your scope.")
+    return found

@@ -37,3 +37,23 @@ def test_an_update_window_is_read_as_a_person_says_it(world: World, sign_in: Sig
     text = page_of(client, device)
     assert "Mon–Fri from 22:00 for 4 h; Sat, Sun from 06:30 for 1 h 30 min; every day" in text
     assert "every day from 12:00 for 15 min Europe/Berlin" in text
+
+
+def test_logs_are_asked_for_and_downloaded_by_those_who_operate(
+    world: World, sign_in: SignIn
+) -> None:
+    device, ada = world.devices[0], sign_in("ada")
+    page = ada.post(reverse("ask-logs", args=[device.pk]), follow=True).content.decode()
+    assert "is asked for its logs" in page
+    asked = device.log_requests.get()
+    assert asked.requested_by == "user:ada"
+    assert "Waiting" in page
+    device.log_requests.update(received_at=world.now, sha256="a" * 64, length=1234)
+    link = f'href="{reverse("log-bundle", args=[asked.pk])}"'
+    page = ada.get(reverse("device", args=[device.pk])).content.decode()
+    assert link in page
+    vera = sign_in("vera")
+    page = vera.get(reverse("device", args=[device.pk])).content.decode()
+    assert link not in page
+    assert "Ask for its logs" not in page
+    assert vera.post(reverse("ask-logs", args=[device.pk])).status_code == 404

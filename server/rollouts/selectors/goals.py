@@ -11,6 +11,7 @@ from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
 from server.fleet.selectors import config_of
 from server.rollouts.models import Deployment, Desired
+from server.telemetry.selectors import wanted_logs
 
 
 def goal_of(device: Device) -> Goal:
@@ -32,6 +33,7 @@ def goal_of(device: Device) -> Goal:
         probation=_probation(deployment),
         poll_s=settings.ENV.poll_s,
         window=device.line.window,
+        wanted_logs=wanted_logs(device),
     )
 
 
