@@ -26,6 +26,7 @@ from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.graph import Pipeline
 from inference_core.pipeline.models import LoadedModel, load_model
 from inference_core.pipeline.pulse import Counts, Pulse
+from inference_core.pipeline.sampling import Sampler
 from inference_core.pipeline.sharing import FrameShare, take_shared
 from inference_core.pipeline.sinks import SinkGroup, open_sinks
 from inference_core.pipeline.sources import Source, open_source
@@ -152,14 +153,16 @@ class Server:
     def _judge(self, frame: Frame, line: Line, pipeline: Pipeline, spool: Spool | None) -> None:
         result = pipeline.judge(frame)
         line.sinks.write(frame, result)  # first: a PLC may be waiting to let the part go
-        sample = spool.offer(frame.picture, result) if spool else None
+        rates = self._control.sample_rates
+        sample = spool.offer(frame.picture, result, rates) if spool else None
         measured = result.model_copy(update={"quality": measure_quality(frame.picture)})
         shared = self._share.offer(frame, self._control.share) if self._share else None
         self._counts.done += 1
         self._events.emit(
             FrameDone(
                 result=measured,
-                sample_path=None if sample is None else str(sample),
+                sample_path=str(sample.path) if sample and sample.path else None,
+                sample=sample.draw if sample else None,
                 shared_path=None if shared is None else str(shared),
             )
         )
@@ -189,7 +192,7 @@ class Server:
     def _open_spool(self) -> Spool | None:
         if self._job.spool_dir is None:
             return None
-        return Spool(Path(self._job.spool_dir), self._job.sample_every_s)
+        return Spool(Path(self._job.spool_dir), Sampler(self._job))
 
     def _give_up(self, cause: FailureCause, detail: str) -> int:
         self._events.emit(Fatal(cause=cause, detail=detail[:2000]))

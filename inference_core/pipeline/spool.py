@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from inference_core.contract.results import FrameResult
+from inference_core.contract.sampling import SampleDraw
+from inference_core.contract.serve import SetSampleRates
 from inference_core.contract.telemetry import MAX_SAMPLE_BYTES
 from inference_core.errors import BadInput
 from inference_core.files import write_atomically
 from inference_core.picture import Picture
+from inference_core.pipeline.sampling import ALL_THAT_IS_WANTED, Sampler
 from inference_core.pipeline.sinks import encode_jpeg
 
 MAX_WAITING = 200
@@ -20,32 +24,40 @@ _log = logging.getLogger(__name__)
 _QUALITIES = (92, 75, 50)
 
 
-class Spool:
-    """Writes one frame of each camera every ``sample_every_s``, the first one at once."""
+class Sample(NamedTuple):
+    """A frame that was drawn. Without a path its picture could not be kept: that is counted."""
 
-    def __init__(self, folder: Path, sample_every_s: float) -> None:
+    draw: SampleDraw
+    path: Path | None
+
+
+class Spool:
+    """Writes the pictures of the frames that the sampler draws."""
+
+    def __init__(self, folder: Path, sampler: Sampler) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"the spool folder cannot be made: {error}") from error
         self._folder = folder
-        self._sample_every_s = sample_every_s
-        self._due_s: dict[str, float] = {}
+        self._sampler = sampler
 
-    def offer(self, picture: Picture, result: FrameResult) -> Path | None:
-        """The path of the raw picture as JPEG if this frame is sampled; it appears whole.
+    def offer(
+        self, picture: Picture, result: FrameResult, rates: SetSampleRates | None = None
+    ) -> Sample | None:
+        """The raw picture as JPEG if this frame is drawn; the file appears whole.
 
-        A full disk or spool costs the sample, never the verdict.
+        ``rates`` is what the upload budget allows; None is all that is wanted. A full disk or
+        spool costs the picture, never the verdict.
         """
-        now_s = time.monotonic()
-        if now_s < self._due_s.get(result.camera, now_s):
+        draw = self._sampler.draw(picture, result, rates or ALL_THAT_IS_WANTED)
+        if draw is None:
             return None
-        self._due_s[result.camera] = now_s + self._sample_every_s
         try:
-            return self._write(picture, result)
+            return Sample(draw, self._write(picture, result))
         except OSError as error:
             _log.warning("no sample: %s", error)
-            return None
+            return Sample(draw, None)
 
     def _write(self, picture: Picture, result: FrameResult) -> Path | None:
         if sum(1 for _ in self._folder.glob("*.jpg")) >= MAX_WAITING:

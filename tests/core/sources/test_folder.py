@@ -1,22 +1,16 @@
 """A folder as a camera: in order, nothing lost, and trouble is told."""
 
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from inference_core.contract.results import FrameResult
 from inference_core.contract.serve import Camera, FrameLost
-from inference_core.contract.words import VerdictWord
 from inference_core.errors import BadInput
-from inference_core.picture import read_picture
-from inference_core.pipeline import spool as spools
 from inference_core.pipeline.frames import Frame
 from inference_core.pipeline.sources import open_source, parse_file_address
-from inference_core.pipeline.spool import Spool
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 
@@ -28,21 +22,6 @@ def camera(folder: Path, frames_per_s: float = 1000) -> Camera:
 def put(folder: Path, *names: str) -> None:
     for name in names:
         cv2.imwrite(str(folder / name), PICTURE)
-
-
-def result_of(camera_name: str, sequence: int) -> FrameResult:
-    return FrameResult(
-        camera=camera_name,
-        sequence=sequence,
-        source="x.png",
-        captured_at=datetime.now(timezone.utc),
-        width=8,
-        height=8,
-        verdict=VerdictWord.PASS,
-        stages=(),
-        latency_ms=1,
-        budget_ms=100,
-    )
 
 
 def test_pictures_come_in_order_over_and_over(tmp_path: Path) -> None:
@@ -146,29 +125,3 @@ def test_an_address_may_hold_spaces(tmp_path: Path) -> None:
     assert parse_file_address(folder.as_uri()) == folder
     with pytest.raises(BadInput):
         parse_file_address("file://elsewhere/x")
-
-
-def test_the_spool_takes_the_first_frame_of_each_camera_and_waits(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", sample_every_s=3600)
-    first = spool.offer(PICTURE, result_of("left", 0))
-    assert spool.offer(PICTURE, result_of("left", 1)) is None
-    other = spool.offer(PICTURE, result_of("right", 0))
-    assert first is not None
-    assert other is not None
-    assert read_picture(first).shape == (8, 8, 3)
-    assert sorted(tmp_path.glob("spool/*")) == sorted([first, other])
-
-
-def test_a_spool_that_nobody_empties_stops_growing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spools, "MAX_WAITING", 2)
-    spool = Spool(tmp_path, sample_every_s=1e-9)
-    taken = [spool.offer(PICTURE, result_of("left", index)) for index in range(5)]
-    assert [path is not None for path in taken] == [True, True, False, False, False]
-
-
-def test_a_spool_folder_that_vanishes_costs_the_sample_only(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", sample_every_s=1e-9)
-    (tmp_path / "spool").rmdir()
-    assert spool.offer(PICTURE, result_of("left", 0)) is None
