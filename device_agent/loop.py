@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from device_agent.trust import SignedTargets
 
 LOOK_AGAIN_S = 0.1
+_LONGEST_REST_S = 60.0
+"""A server may want to be asked once an hour; that the loop still turns is seen more often."""
+
 StepHook = Callable[[Literal["before", "after"], Step], None]
 
 
@@ -115,7 +118,7 @@ class Loop:
 
     def _rest(self, longest_s: float) -> None:
         with contextlib.suppress(Empty):
-            self._awake.get(timeout=longest_s)
+            self._awake.get(timeout=min(longest_s, _LONGEST_REST_S))
             while True:  # several rings are one
                 self._awake.get_nowait()
 
@@ -256,12 +259,18 @@ class Loop:
         if known is None or goal.generation > known.generation:
             self._retry_at = 0.0
 
-    def _breathe(self) -> None:
-        """Between two pieces of a download: still ask, and stop when nobody wants it any more."""
+    def breathe(self) -> None:
+        """Between two pieces of any download: still ask the server, and stop when told to."""
         self.breathed_at = time.monotonic()
         self.poller.poll_when_due()
+        if self.stop_wanted.is_set():
+            raise Unavailable("the download was interrupted", delay_s=0.0)
+
+    def _breathe(self) -> None:
+        """Between two pieces of a release: stop also when nobody wants it any more."""
+        self.breathe()
         hand = self._journal.hand
-        if self.stop_wanted.is_set() or hand is None or hand.is_lost:
+        if hand is None or hand.is_lost:
             raise Unavailable("the download was interrupted", delay_s=0.0)
 
     def _hands(self) -> Hands:
@@ -271,11 +280,12 @@ class Loop:
             store=self._store,
             supervisor=self._supervisor,
             downloader=self._downloader,
-            open_targets=self._open_targets,
+            open_targets=self.open_targets,
             contact=self.poller.contact,
         )
 
-    def _open_targets(self) -> SignedTargets:
+    def open_targets(self) -> SignedTargets:
+        """A fresh, verified view of what is signed; for an enrolled device."""
         from device_agent.trust import SignedTargets  # only a deployment pays for tuf
 
         root = self._known_enrolment().tuf_root.encode()
