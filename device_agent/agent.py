@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+from device_agent.agent_code import AgentCode
 from device_agent.backoff import Backoff
+from device_agent.cameras import Cameras
 from device_agent.child import Event as ChildEvent
 from device_agent.config import Config
 from device_agent.courier import Courier
+from device_agent.downloads import Downloader
 from device_agent.enrolment import read_token
 from device_agent.errands import Errand
 from device_agent.errors import Rejected
@@ -20,15 +23,18 @@ from device_agent.gateway import Gateway
 from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.keeper import Keeper
+from device_agent.launcher import START_ANEW
 from device_agent.log import Edge, logger
 from device_agent.loop import Loop, StepHook
 from device_agent.notify import Systemd
 from device_agent.outbox import Outbox
+from device_agent.proof import Proof, Standing
 from device_agent.samples import Samples
 from device_agent.status import Status, write_status
 from device_agent.store import Store
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
+from device_agent.update import AgentUpdate
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.serve import FrameDone, FrameLost
 from inference_core.contract.telemetry import Event
@@ -46,8 +52,14 @@ class Agent:
         self._identity = Identity(folder / "identity")
         self._journal = Journal.open(folder / "journal.sqlite")
         self._store = Store(folder)
+        self._code = AgentCode(folder / "agent")
+        self._proof = Proof(
+            self._code, hold_s=config.agent_proof_s, on_proven=self._journal.raise_agent_floor
+        )
+        self._wants_other_code = False
         self._outbox = Outbox.open(folder / "outbox.sqlite", limit_bytes=config.outbox_limit_bytes)
         self._summaries = Summaries()
+        self._cameras = Cameras(self._device_config)
         self._supervisor = Supervisor(
             config, self._store, on_event=self._take_event, notice=self._notice
         )
@@ -77,16 +89,27 @@ class Agent:
             idle_s=min(1.0, config.min_poll_s),
         )
         self._keeper = Keeper(
-            config, self._supervisor, self._summaries, self._outbox, on_status=self._tell_status
+            config,
+            self._supervisor,
+            self._summaries,
+            self._outbox,
+            self._cameras,
+            on_status=self._tell_status,
         )
         self._sampling = Edge("keeping samples")
         self._systemd = Systemd()
 
-    def run(self) -> None:
-        """Work until a signal asks to stop. Inference starts first, the network comes second."""
+    def run(self) -> int:
+        """Work until a signal asks to stop; exit status 0, or that of an agent to be started anew.
+
+        Inference starts first, the network comes second.
+        """
         with self._running():
             self._systemd.ready()
             self.loop.run()
+        if self._wants_other_code:
+            return START_ANEW
+        return 1 if self._proof.failure else 0
 
     def run_once(self, timeout_s: float) -> bool:
         """Settle, deliver everything and stop; whether the device is at its goal then.
@@ -113,6 +136,7 @@ class Agent:
         self._samples.clear_spool()
         if self._journal.set_aside:
             self._notice("journal-set-aside", f"see {self._journal.set_aside.name}", None)
+        self._tell_of_reverted_agent()
         self.loop.wake()
         self._keeper.start()
         self._courier.start()
@@ -134,7 +158,34 @@ class Agent:
 
     def _make_errands(self) -> list[Errand]:
         """What the goal asks for beside deployments, in the order in which it is done."""
-        return []
+        return [self._make_update()]
+
+    def _make_update(self) -> AgentUpdate:
+        return AgentUpdate(
+            self._code,
+            self._config,
+            journal=self._journal,
+            downloader=Downloader(
+                self._new_gateway(),
+                self._code.partial,
+                disk_reserve_bytes=self._config.disk_reserve_bytes,
+                on_piece=lambda: self.loop.breathe(),
+            ),
+            open_targets=lambda: self.loop.open_targets(),
+            runs_inference=lambda: self._supervisor.running_sha256 is not None,
+            notice=self._notice,
+            restart=self._start_other_code,
+        )
+
+    def _start_other_code(self) -> None:
+        self._wants_other_code = True
+        self.loop.stop()
+
+    def _tell_of_reverted_agent(self) -> None:
+        starts = self._code.starts
+        if starts.reverted:
+            self._notice("agent-reverted", f"agent {starts.reverted[:12]}: {starts.why}", None)
+            self._code.mark_told()
 
     def _new_gateway(self) -> Gateway:
         return Gateway(self._config, self._identity, self._journal.raise_time_floor)
@@ -146,6 +197,7 @@ class Agent:
         """On a child's reader thread."""
         if isinstance(event, (FrameDone, FrameLost)):
             self._summaries.add(release_sha256, event)
+            self._cameras.take(event)
         if isinstance(event, FrameDone):
             self._keep_sample(release_sha256, event)
 
@@ -165,7 +217,21 @@ class Agent:
     def _tell_status(self) -> None:
         if time.monotonic() - self.loop.breathed_at < _BREATHLESS_S:
             self._systemd.alive()
+        self._proof.look(self._standing())
+        if self._proof.failure:
+            self.loop.stop()
         write_status(self._config.data_dir, self._status())
+
+    def _standing(self) -> Standing:
+        poller, has_release = self.loop.poller, self._store.current is not None
+        breathless = time.monotonic() - self.loop.breathed_at > _BREATHLESS_S
+        is_idle = has_release and self._supervisor.running_sha256 is None
+        never = None if poller.last_contact_at else "the server was not reached"
+        return Standing(
+            loop="the loop does not turn" if breathless else None,
+            contact=poller.problem or never,
+            inference="inference does not run" if is_idle else None,
+        )
 
     def _status(self) -> Status:
         enrolment, goal, hand = self._identity.enrolment, self._journal.goal, self._journal.hand

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from device_agent.cameras import Cameras
 from device_agent.config import Config
-from device_agent.hardware.generic import read_health
-from device_agent.log import Edge
+from device_agent.hardware.health import HealthReader
+from device_agent.log import Edge, logger
 from device_agent.outbox import Outbox
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
@@ -27,18 +28,21 @@ class Keeper(threading.Thread):
         supervisor: Supervisor,
         summaries: Summaries,
         outbox: Outbox,
+        cameras: Cameras,
         *,
         on_status: Callable[[], None],
     ) -> None:
         super().__init__(name="keeper", daemon=True)
-        self._config, self._supervisor = config, supervisor
-        self._summaries, self._outbox = summaries, outbox
+        self._supervisor = supervisor
+        self._summaries, self._outbox, self._cameras = summaries, outbox, cameras
+        self._health = HealthReader(config.data_dir)
         self._stop_wanted = threading.Event()
         self._keeping = Edge("looking after the box")
         self._chores = [
             _Chore(0.0, supervisor.tick),
             _Chore(config.summary_every_s, self.flush),
             _Chore(config.health_every_s, self._record_health),
+            _Chore(0.0, self._record_edges),
             _Chore(_STATUS_EVERY_S, on_status),
         ]
 
@@ -69,8 +73,15 @@ class Keeper(threading.Thread):
             self._keeping.works()
 
     def _record_health(self) -> None:
-        child_rss_bytes = self._supervisor.rss_bytes
-        self._outbox.append(read_health(self._config.data_dir, child_rss_bytes))
+        health = self._health.read(
+            child_rss_bytes=self._supervisor.rss_bytes, cameras=self._cameras.states()
+        )
+        self._outbox.append(health)
+
+    def _record_edges(self) -> None:
+        for event in self._cameras.edges():
+            logger.warning("%s: %s", event.name, event.detail)
+            self._outbox.append(event)
 
 
 class _Chore:

@@ -8,6 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 from device_agent.hardware.generic import memory_bytes
+from device_agent.hardware.platform import (
+    read_accelerators,
+    read_platform,
+    read_soc,
+    read_software,
+)
+from device_agent.hardware.sysfs import read_text
 from inference_core import __version__
 from inference_core.contract.device import DeviceFacts
 
@@ -19,26 +26,30 @@ _RUNTIMES = {
     "tensorrt": ("tensorrt",),
 }
 _BOARD_FILES = (
-    Path("/proc/device-tree/model"),
-    Path("/sys/class/dmi/id/product_name"),
-    Path("/sys/class/dmi/id/board_name"),
+    "proc/device-tree/model",
+    "sys/class/dmi/id/product_name",
+    "sys/class/dmi/id/board_name",
 )
 
 
-def read_facts() -> DeviceFacts:
-    """What this box is; absent is unknown."""
+def read_facts(root: Path = Path("/")) -> DeviceFacts:
+    """What this box is; absent is unknown. ``root`` may be a recorded tree."""
     machine = platform.machine().lower()
     return DeviceFacts(
         architecture={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
         system=platform.system().lower(),
         kernel=platform.release(),
-        cpu_model=_cpu_model(),
+        cpu_model=_cpu_model(root),
         cpu_count=os.cpu_count() or 1,
         memory_bytes=memory_bytes() or 0,
-        board=next(filter(None, map(_read_line, _BOARD_FILES)), ""),
+        board=next(filter(None, (read_text(root / name) for name in _BOARD_FILES)), "")[:200],
+        soc=read_soc(root),
         runtimes=_runtime_versions(),
         agent_version=__version__,
         python_version=platform.python_version(),
+        platform=read_platform(root),
+        accelerators=read_accelerators(root),
+        software=read_software(root),
     )
 
 
@@ -54,17 +65,7 @@ def _runtime_versions() -> dict[str, str]:
     return versions
 
 
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
+def _cpu_model(root: Path) -> str:
+    lines = (read_text(root / "proc/cpuinfo") or "").splitlines()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "")
-
-
-def _read_line(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip("\0\n ")[:200]
-    except OSError:
-        return ""
