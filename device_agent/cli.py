@@ -1,26 +1,37 @@
-"""``linewarden-agent``: run, once, enrol, status, logs."""
+"""``linewarden-agent``: run, once, enrol, status, logs, unit."""
 
 from __future__ import annotations
 
 import argparse
 import collections
+import importlib
 import json
+import os
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import device_agent
 from device_agent.config import Config, load_config
 from device_agent.errors import AgentError, ConfigError
 from device_agent.files import make_folder
+from device_agent.launcher import START_ANEW, read_launched, start_anew
 from device_agent.log import start_logging
 from device_agent.status import agent_is_running, draw, only_agent, read_status
+from inference_core import __version__
 
 WORKED, FAILED, WRONG_SETTINGS = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0: done; 1: not reached, try again; 2: wrong settings or arguments."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["tuf"]:  # needs no settings, and has arguments of its own
+        from device_agent.tuf_command import main as run_tuf
+
+        return run_tuf(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         config = load_config(
@@ -40,11 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Work until stopped."""
+    """Work until stopped. Under systemd, other code is started by the next start."""
     from device_agent.agent import Agent  # status and logs stay quick without it
 
     with _prepared(config, options):
-        Agent(config).run()
+        exit_status = Agent(config).run()
+    launched = read_launched()
+    if exit_status == START_ANEW and launched and "NOTIFY_SOCKET" not in os.environ:
+        start_anew(launched)
+    return exit_status
+
+
+def self_check(_: Config, __: argparse.Namespace) -> int:
+    """Import all of the agent and say its version: what the older agent asks of a newer one."""
+    for module in pkgutil.walk_packages(device_agent.__path__, "device_agent."):
+        importlib.import_module(module.name)
+    importlib.import_module("inference_core.contract")
+    _say(__version__)
     return WORKED
 
 
@@ -120,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="linewarden-agent",
         description="Keeps this device at the release that the server wants, and reports.",
+        epilog="The TUF client alone: linewarden-agent tuf --help",
     )
     parser.add_argument("--config", type=Path, help="YAML or JSON settings")
     parser.add_argument("--server", help="address of the server; overrides the settings")
@@ -127,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="log details too")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "run", run, "work until stopped")
+    _add(
+        commands, "self-check", self_check, "import everything, read the settings, say the version"
+    )
     settle = _add(commands, "once", once, "reach the goal, deliver everything, stop")
     settle.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS")
     join = _add(commands, "enrol", enrol, "become known to the server")

@@ -34,7 +34,7 @@ MAX_STARTS = 3
 MAX_STARTS_OF_PROVEN = 10
 """Code that has once proven itself is left only when its files must have rotted."""
 
-_ALARM_AFTER_S = 30
+_ALARM_GRACE_S = 5
 _DEFAULT_SETTINGS = "/etc/linewarden/agent.yaml"
 _DEFAULT_DATA_DIR = "/var/lib/linewarden"
 _DATA_DIR_VARIABLE = "LINEWARDEN_AGENT_DATA_DIR"
@@ -209,7 +209,8 @@ def _give_up(known: Starts, why: str) -> Starts:
 def _become(code: Path, installed: Launched, arguments: Sequence[str], chosen: Starts) -> None:
     """``execve``, with a pending alarm: it ends code that hangs before it can look after itself."""
     command = [sys.executable, str(code), *arguments]
-    signal.alarm(0 if chosen.is_proven else chosen.limit_s + _ALARM_AFTER_S)
+    grace_s = max(_ALARM_GRACE_S, chosen.limit_s // 10)
+    signal.alarm(0 if chosen.is_proven else chosen.limit_s + grace_s)
     try:
         os.execve(sys.executable, command, installed.environment_for(code))  # noqa: S606
     except OSError as error:

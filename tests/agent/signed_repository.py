@@ -27,13 +27,17 @@ from inference_core.contract.build import (
     ParityLimits,
 )
 from inference_core.contract.decoders import SegmentDecoder
+from inference_core.contract.device import AgentRef
 from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
 from inference_core.contract.release import (
+    AGENT_ROLE,
+    ANY_PROFILE,
     ArtifactRef,
     ReleaseManifest,
     TargetCustom,
     TargetRef,
+    agent_path,
     artifact_path,
     certificate_path,
     profile_role,
@@ -98,6 +102,15 @@ class SignedRepository:
         self.publish()
         return ref
 
+    def add_agent(
+        self, wheel: bytes, *, version: str, counter: int, custom: dict[str, Any] | None = None
+    ) -> AgentRef:
+        """Sign a wheel of the agent; ``custom`` overrides its signed fields."""
+        fields = {"kind": "agent", "profile": ANY_PROFILE, "counter": counter} | (custom or {})
+        ref = self._add(AGENT_ROLE, agent_path(version), wheel, fields)
+        self.publish()
+        return AgentRef(target=ref, version=version)
+
     def publish(self) -> None:
         """Sign everything anew, under the next versions."""
         delegations = Delegations(keys={}, roles={})
@@ -105,9 +118,9 @@ class SignedRepository:
         for profile in self._targets:
             self._delegate(top, profile)
             targets = Targets(targets=dict(self._targets[profile]), expires=self._expiry())
-            self._write(profile_role(profile), targets)
+            self._write(_role_of(profile), targets)
         self._write(Targets.type, top)
-        roles = [Targets.type, *map(profile_role, self._targets)]
+        roles = [Targets.type, *map(_role_of, self._targets)]
         meta = {f"{role}.json": MetaFile(self._versions[role]) for role in roles}
         self._write(Snapshot.type, Snapshot(meta=meta, expires=self._expiry()))
         snapshot = MetaFile(self._versions[Snapshot.type])
@@ -175,7 +188,7 @@ class SignedRepository:
         return ref
 
     def _delegate(self, top: Targets, profile: str) -> None:
-        role = profile_role(profile)
+        role = _role_of(profile)
         signer = self._signers.setdefault(role, [CryptoSigner.generate_ed25519()])[0]
         assert top.delegations
         assert top.delegations.roles is not None
@@ -194,6 +207,10 @@ class SignedRepository:
 
     def _expiry(self) -> datetime:
         return (datetime.now(timezone.utc) + self.lifetime).replace(microsecond=0)
+
+
+def _role_of(folder: str) -> str:
+    return AGENT_ROLE if folder == AGENT_ROLE else profile_role(folder)
 
 
 def _certificate(artifact_sha256: str, profile: str) -> ParityCertificate:
