@@ -15,6 +15,7 @@ from fleet_ui.actions import told
 from fleet_ui.live import render_live
 from fleet_ui.reads import device as device_reads
 from fleet_ui.reads import devices as reads
+from fleet_ui.reads import shadows
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
@@ -60,6 +61,8 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
         "figures": device_reads.figures_of(view.device, now),
         "health": device_reads.health_of(view.device),
         "samples": device_reads.samples_of(view.device),
+        "wanted_shadow": shadows.wanted_shadow(view.device),
+        "shadows": shadows.shadows_on(view.device, now),
         "logs": device_reads.logs_of(view.device),
         "history": device_reads.history_of(view.device),
         "can_operate": has_role(user, Role.OPERATOR, site),

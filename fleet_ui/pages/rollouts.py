@@ -14,6 +14,7 @@ from fleet_ui.access import page, signed_in_user
 from fleet_ui.actions import told
 from fleet_ui.live import render_live
 from fleet_ui.reads import rollouts as reads
+from fleet_ui.reads.shadows import shadows_before
 from fleet_ui.rollout_acts import ACTS
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
@@ -57,6 +58,7 @@ def rollout(request: HttpRequest, rollout_id: UUID) -> HttpResponse:
         "groups": reads.phase_groups(found),
         "part_count": found.deployments.count(),
         "parts_shown": reads.DEVICES_SHOWN,
+        "shadows": shadows_before(found),
         "timeline": reads.timeline_of(found),
         "acts": [act for act in ACTS.values() if found.state in act.states],
         "can_act": rollouts_for(user, Role.RELEASER).filter(pk=found.pk).exists(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from fleet_ui.reads.presence import conditions
 from inference_core.contract.words import DeploymentPhase
@@ -160,7 +160,9 @@ def _on_device(condition: Q) -> Q:
         if isinstance(child, Q):
             moved.children.append(_on_device(child))
         elif isinstance(child, tuple):
-            moved.children.append((f"device__{child[0]}", child[1]))
+            path, value = child
+            value = F(f"device__{value.name}") if isinstance(value, F) else value
+            moved.children.append((f"device__{path}", value))
     return moved
 
 

@@ -15,7 +15,7 @@ from server.accounts.models import Role, User
 from server.accounts.scope import site_names
 from server.fleet.models import Device, Group, HardwareProfile, Line, Presence, Site
 from server.fleet.states import DeviceState
-from server.lib.errors import NotFound
+from server.lib.errors import Forbidden, NotFound
 
 Caller = User | AnonymousUser
 
@@ -105,6 +105,30 @@ def group_named(name: str) -> Group:
     if group is None:
         raise NotFound(f"There is no group {name!r}.")
     return group
+
+
+def groups_within(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Group]:
+    """Groups whose every device stands where ``user`` has at least ``role``.
+
+    A group that crosses sites belongs to those who may act at all of them: what is decided of a
+    group is one decision for all of it.
+    """
+    sites = site_names(user, role)
+    if sites is None:
+        return Group.objects.all()
+    foreign = Device.objects.exclude(line__site__name__in=sites)
+    mine = Group.objects.filter(devices__line__site__name__in=sites).distinct()
+    return mine.exclude(devices__in=foreign)
+
+
+def group_for(user: Caller, name: str, role: Role = Role.VIEWER) -> Group:
+    """One group; NotFound outside the scope, Forbidden where only the role is missing."""
+    group = groups_within(user, role).filter(name=name).first()
+    if group is not None:
+        return group
+    if groups_within(user).filter(name=name).exists():
+        raise Forbidden(f"This needs the role {role.value} at every site of the group {name!r}.")
+    raise NotFound(f"There is no group {name!r} in your scope.")
 
 
 def profiles_in_use() -> QuerySet[HardwareProfile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from django.db import transaction
 
@@ -18,6 +19,12 @@ from server.lib.states import StaleState, move
 
 GOAL_CHANGED = "goal_changed"
 """Outbox topic {device_id}: what a device may do or should do is no longer what it was."""
+
+
+def announce(device_ids: Iterable[UUID]) -> None:
+    """Say that the goals of these devices are not what they were."""
+    for device_id in device_ids:
+        outbox.enqueue(GOAL_CHANGED, {"device_id": str(device_id)})
 
 
 @transaction.atomic
@@ -72,6 +79,7 @@ def add_to_group(*, group: Group, devices: Iterable[Device], actor: str) -> None
     Membership.objects.bulk_create(rows, ignore_conflicts=True)
     ids = [str(row.device_id) for row in rows]
     _record(actor, "add_devices", "group", group.name, after={"devices": ids})
+    announce(row.device_id for row in rows)
 
 
 @transaction.atomic
@@ -80,6 +88,7 @@ def remove_from_group(*, group: Group, device: Device, actor: str) -> None:
     removed, _ = Membership.objects.filter(group=group, device=device).delete()
     if removed:
         _record(actor, "remove_device", "group", group.name, before={"device": str(device.pk)})
+        announce([device.pk])
 
 
 @transaction.atomic
@@ -101,7 +110,7 @@ def configure_device(
         "sample_every_s": sample_every_s,
     }
     _record(actor, "configure", "device", str(device.pk), after=after)
-    outbox.enqueue(GOAL_CHANGED, {"device_id": str(device.pk)})
+    announce([device.pk])
 
 
 def _replace_cameras(device: Device, cameras: Sequence[CameraMessage]) -> None:
@@ -133,7 +142,7 @@ def accept_device(
     if device.state != DeviceState.ACCEPTED:
         move(DEVICE, device, DeviceState.ACCEPTED, actor=actor, reason=reason)
     _record(actor, "accept", "device", str(device.pk), reason, after={"key": fingerprint(key)})
-    outbox.enqueue(GOAL_CHANGED, {"device_id": str(device.pk)})
+    announce([device.pk])
 
 
 def _switch_key(device: Device) -> None:
@@ -175,7 +184,7 @@ def _move(device: Device, to: DeviceState, action: str, actor: str, reason: str)
         before={"state": before},
         after={"state": to},
     )
-    outbox.enqueue(GOAL_CHANGED, {"device_id": str(device.pk)})
+    announce([device.pk])
 
 
 def _require_new(is_new: bool, sentence: str) -> None:

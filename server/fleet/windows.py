@@ -9,8 +9,7 @@ from django.db import transaction
 from inference_core.contract.window import UpdateWindow
 from server.accounts import audit
 from server.fleet.models import Line
-from server.fleet.services import GOAL_CHANGED
-from server.lib import outbox
+from server.fleet.services import announce
 from server.lib.errors import Invalid
 
 
@@ -33,5 +32,4 @@ def set_update_window(*, line: Line, window: UpdateWindow | None, actor: str) ->
         before=before,
         after=line.update_window,
     )
-    for device_id in line.devices.values_list("pk", flat=True):
-        outbox.enqueue(GOAL_CHANGED, {"device_id": str(device_id)})
+    announce(line.devices.values_list("pk", flat=True))

@@ -17,7 +17,7 @@ from inference_core.contract.device import Goal
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import RoledView
-from server.fleet.selectors import device_for
+from server.fleet.selectors import device_for, group_for
 from server.lib.errors import NotFound
 from server.lib.messages import read_data
 from server.lib.pagination import pages_by
@@ -25,7 +25,7 @@ from server.registry.models import Release
 from server.rollouts import services
 from server.rollouts.models import Rollout
 from server.rollouts.policy import RolloutPolicy, StagePlan
-from server.rollouts.selectors import goal_of, group_for, rollout_for, rollouts_for
+from server.rollouts.selectors import goal_of, rollout_for, rollouts_for
 from server.rollouts.serializers import (
     ReasonRequest,
     RolloutDetailSerializer,

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from inference_core.contract.device import ShadowLimits
 from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase, FailureCause
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device, Group
@@ -141,3 +142,32 @@ class Desired(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device}: generation {self.generation}"
+
+
+class ShadowRun(models.Model):
+    """A release that runs beside what a group's devices run, on the same frames, for nothing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    group = models.ForeignKey(Group, models.PROTECT, related_name="shadow_runs")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="shadow_runs")
+    share = models.FloatField(help_text="Of the frames that are judged.")
+    max_cpu_share = models.FloatField(help_text="1 is one whole core.")
+    started_at = models.DateTimeField()
+    started_by = models.CharField(max_length=200)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group"], condition=Q(ended_at=None), name="one_shadow_per_group"
+            )
+        ]
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.release} in the shadow on {self.group}"
+
+    @property
+    def limits(self) -> ShadowLimits:
+        """What it may cost a device."""
+        return ShadowLimits(share=self.share, max_cpu_share=self.max_cpu_share)

@@ -16,9 +16,9 @@ from inference_core.contract.telemetry import MAX_LOGS_BYTES, LogsMeta
 from server.accounts import audit
 from server.datasets.archive import open_archive
 from server.fleet.models import Device
-from server.fleet.services import GOAL_CHANGED
+from server.fleet.services import announce
 from server.fleet.states import DeviceState
-from server.lib import clock, outbox
+from server.lib import clock
 from server.lib.errors import Conflict, Gone, Invalid, NotFound, TooLarge
 from server.telemetry.models import LogRequest
 
@@ -45,7 +45,7 @@ def request_logs(*, device: Device, actor: str) -> tuple[LogRequest, bool]:
     )
     if is_new:
         _record(asked, "request_logs", actor)
-        outbox.enqueue(GOAL_CHANGED, {"device_id": str(device.pk)})
+        announce([device.pk])
     return asked, is_new
 
 
@@ -71,7 +71,7 @@ def store_logs(*, device: Device, meta: LogsMeta, bundle: UploadedFile) -> bool:
             default_storage.save(asked.file_name, bundle)
         asked.save(update_fields=["received_at", "sha256", "length"])
         _record(asked, "send_logs", f"device:{device.serial}")
-        outbox.enqueue(GOAL_CHANGED, {"device_id": str(device.pk)})
+        announce([device.pk])
     return True
 
 
@@ -130,7 +130,7 @@ def _forget(request_id: UUID) -> bool:
         default_storage.delete(asked.file_name)
     asked.forgotten_at = clock.now()
     asked.save(update_fields=["forgotten_at"])
-    outbox.enqueue(GOAL_CHANGED, {"device_id": str(asked.device_id)})
+    announce([asked.device_id])
     return True
 
 

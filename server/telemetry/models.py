@@ -53,6 +53,37 @@ class HourSummary(models.Model):
         return f"{self.device} {self.hour}"
 
 
+class ShadowHour(models.Model):
+    """How often a release in the shadow differed on one camera within one UTC hour, merged."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="shadow_hours")
+    camera = models.SlugField(max_length=100)
+    release_sha256 = models.CharField(max_length=64, help_text="The release that decided.")
+    shadow_sha256 = models.CharField(max_length=64)
+    hour = models.DateTimeField()
+    pairs = models.PositiveBigIntegerField(default=0)
+    both_pass = models.PositiveBigIntegerField(default=0)
+    both_fail = models.PositiveBigIntegerField(default=0)
+    only_release_fails = models.PositiveBigIntegerField(default=0)
+    only_shadow_fails = models.PositiveBigIntegerField(default=0)
+    skipped = models.PositiveBigIntegerField(default=0)
+    faults = models.JSONField(default=dict)
+    latency_ms = models.JSONField(default=dict, help_text="Histogram of the shadow's frames.")
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device", "camera", "release_sha256", "shadow_sha256", "hour"],
+                name="shadow_hour_once",
+            )
+        ]
+        indexes = [models.Index(fields=["shadow_sha256", "hour"])]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.hour}: {self.pairs} pairs"
+
+
 class TelemetryRecord(models.Model):
     """Health, events and gaps as they came. ``body`` is the contract's message."""
 

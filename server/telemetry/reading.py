@@ -12,7 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from inference_core.contract.histogram import ExponentialHistogram
-from inference_core.contract.telemetry import MAX_RECORDS_IN_BATCH, Gap, Record, Summary
+from inference_core.contract.telemetry import (
+    MAX_RECORDS_IN_BATCH,
+    Gap,
+    Record,
+    ShadowSummary,
+    Summary,
+)
 from server.lib.errors import Invalid, Malformed
 from server.lib.messages import holds_nul
 
@@ -21,6 +27,8 @@ MAX_SEQ = 2**53
 """Largest number that every JSON reader holds exactly."""
 MAX_COUNT = 2**31
 """Of one record; far above any real hour, and far below what would overflow a sum of them."""
+MAX_KEYS = 256
+"""Causes or stages of one hour: a device that invents new ones cannot grow a row for ever."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,8 @@ def _check(record: Record) -> Record:
         raise ValueError("a gap has the sequence number of the last record it replaces")
     if isinstance(record.body, Summary):
         _check_summary(record.body)
+    if isinstance(record.body, ShadowSummary):
+        _check_shadow(record.body)
     return record
 
 
@@ -138,6 +148,19 @@ def _check_summary(summary: Summary) -> None:
         shares = [summary.signals.luma, summary.signals.clipped_share]
         shares += summary.signals.confidence.values()
         counts += [count for histogram in shares for count in histogram.counts.values()]
+    _check_counts(counts)
+
+
+def _check_shadow(shadow: ShadowSummary) -> None:
+    hour_of(shadow.hour)
+    agreed = shadow.both_pass + shadow.both_fail
+    if agreed + shadow.only_release_fails + shadow.only_shadow_fails != shadow.pairs:
+        raise ValueError("the four ways in which two releases judge do not add up to the pairs")
+    counts = [shadow.pairs, shadow.skipped, *shadow.faults.values()]
+    _check_counts(counts + _counts_of(shadow.latency_ms))
+
+
+def _check_counts(counts: list[int]) -> None:
     if max(counts) > MAX_COUNT:
         raise ValueError(f"a count is above {MAX_COUNT}")
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, QuerySet, Sum
 
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.telemetry import Health
@@ -17,7 +18,7 @@ from server.accounts.scope import site_names
 from server.fleet.models import Device
 from server.fleet.selectors import Caller
 from server.lib.errors import NotFound
-from server.telemetry.models import HourSummary, LogRequest, TelemetryRecord
+from server.telemetry.models import HourSummary, LogRequest, ShadowHour, TelemetryRecord
 
 TOTAL = "total"
 """The key of ``latency`` for the whole frame."""
@@ -124,6 +125,70 @@ def recent_events(*, devices: QuerySet[Device], limit: int = 50) -> list[Telemet
     """Events and gaps of ``devices`` as they came in, the newest first."""
     records = TelemetryRecord.objects.filter(device__in=devices, kind__in=("event", "gap"))
     return list(records.select_related("device").order_by("-pk")[:limit])
+
+
+SHADOW_COUNTS = (
+    "pairs",
+    "both_pass",
+    "both_fail",
+    "only_release_fails",
+    "only_shadow_fails",
+    "skipped",
+)
+
+
+@dataclass
+class ShadowFigures:
+    """Two releases on the same frames. ``pairs`` is the sum of the four ways to judge."""
+
+    release_sha256: str
+    shadow_sha256: str
+    pairs: int
+    both_pass: int
+    both_fail: int
+    only_release_fails: int
+    only_shadow_fails: int
+    skipped: int
+    faults: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def disagreements(self) -> int:
+        """Frames on which the shadow would have said otherwise."""
+        return self.only_release_fails + self.only_shadow_fails
+
+    @property
+    def disagreement_share(self) -> float | None:
+        """The same as a share of the pairs; None of no pairs."""
+        return self.disagreements / self.pairs if self.pairs else None
+
+
+def shadow_hours(
+    devices: QuerySet[Device],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    shadows: Iterable[str] | QuerySet[Any, Any] | None = None,
+) -> QuerySet[ShadowHour]:
+    """Hours of ``devices``, whole ones; ``shadows`` are digests, and None is any."""
+    hours = ShadowHour.objects.filter(device__in=devices)
+    if since is not None:
+        hours = hours.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
+    if until is not None:
+        hours = hours.filter(hour__lte=until)
+    return hours if shadows is None else hours.filter(shadow_sha256__in=shadows)
+
+
+def shadow_figures(hours: QuerySet[ShadowHour]) -> list[ShadowFigures]:
+    """Sums by pair of releases, the most compared first. Two queries, however many hours."""
+    pair = ("release_sha256", "shadow_sha256")
+    sums = {f"sum_{name}": Sum(name) for name in SHADOW_COUNTS}
+    rows = hours.order_by().values(*pair).annotate(**sums).values_list(*pair, *sums)
+    found = {row[:2]: ShadowFigures(*row) for row in rows}
+    # Faults are rare, so that nearly every row stays out of this.
+    for release, shadow, faults in hours.exclude(faults={}).values_list(*pair, "faults"):
+        if (release, shadow) in found:  # else it came in since the sums were read
+            add_counts(found[release, shadow].faults, faults)
+    return sorted(found.values(), key=lambda figures: -figures.pairs)
 
 
 def wanted_logs(device: Device) -> UUID | None:

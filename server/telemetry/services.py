@@ -11,16 +11,15 @@ from django.db import transaction
 from pydantic_core import from_json
 
 from inference_core.contract.signals import Signals
-from inference_core.contract.telemetry import Gap, Summary
+from inference_core.contract.telemetry import Gap, ShadowSummary, Summary
 from server.fleet.models import Device
 from server.lib import clock
 from server.lib.errors import Conflict
 from server.telemetry.models import Cursor, HourSummary, QuarantinedRecord, TelemetryRecord
-from server.telemetry.reading import ReadBatch, ReadRecord, hour_of, utc
+from server.telemetry.reading import MAX_KEYS, ReadBatch, ReadRecord, hour_of, utc
 from server.telemetry.selectors import add_counts, merge_latencies, read_latencies
+from server.telemetry.shadows import ShadowMerge
 
-MAX_KEYS = 256
-"""Causes or stages of one hour: a device that invents new ones cannot grow a row for ever."""
 _HourKey = tuple[str, str, datetime]
 
 
@@ -32,6 +31,7 @@ class _Writing:
     batch: ReadBatch
     received_at: datetime
     hours: dict[_HourKey, HourSummary]
+    shadows: ShadowMerge
     touched: dict[_HourKey, HourSummary] = field(default_factory=dict)
     records: list[TelemetryRecord] = field(default_factory=list)
     poison: list[QuarantinedRecord] = field(default_factory=list)
@@ -68,13 +68,17 @@ def store_batch(*, device: Device, batch: ReadBatch) -> int:
 def _collect(
     device: Device, batch: ReadBatch, fresh: list[ReadRecord], acked_seq: int, now: datetime
 ) -> _Writing:
-    summaries = [r.record.body for r in fresh if r.record and isinstance(r.record.body, Summary)]
-    writing = _Writing(device, batch, now, _stored_hours(device, summaries))
+    bodies = [item.record.body for item in fresh if item.record]
+    summaries = [body for body in bodies if isinstance(body, Summary)]
+    shadows = ShadowMerge(device, (b for b in bodies if isinstance(b, ShadowSummary)), now)
+    writing = _Writing(device, batch, now, _stored_hours(device, summaries), shadows)
     for item in fresh:
         if item.record is None:
             _set_aside(writing, item, item.problem)
         elif isinstance(item.record.body, Summary):
             _merge(writing, item, item.record.body)
+        elif isinstance(item.record.body, ShadowSummary):
+            _merge_shadow(writing, item, item.record.body)
         else:
             _append(writing, item, acked_seq)
     return writing
@@ -105,6 +109,13 @@ def _merge(writing: _Writing, item: ReadRecord, summary: Summary) -> None:
     row.updated_at = writing.received_at
     writing.hours[key] = writing.touched[key] = row
     return None
+
+
+def _merge_shadow(writing: _Writing, item: ReadRecord, summary: ShadowSummary) -> None:
+    try:
+        writing.shadows.add(summary)
+    except ValueError as error:
+        _set_aside(writing, item, str(error))
 
 
 def _figures(row: HourSummary, summary: Summary) -> tuple[Any, Any, Any, Any]:
@@ -166,6 +177,7 @@ def _write(writing: _Writing) -> None:
         ["frames", "passed", "failed", "lost", "faults", "latency_ms", "signals", "updated_at"],
         batch_size=100,
     )
+    writing.shadows.write()
     TelemetryRecord.objects.bulk_create(writing.records)
     QuarantinedRecord.objects.bulk_create(writing.poison)
 

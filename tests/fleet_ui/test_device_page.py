@@ -7,11 +7,14 @@ from collections.abc import Callable
 from django.test import Client
 from django.urls import reverse
 
+from inference_core.contract.device import ShadowLimits
 from inference_core.contract.window import UpdateWindow
 from server.fleet.models import Device
 from server.fleet.windows import set_update_window
+from server.rollouts.services import start_shadow
+from server.telemetry.models import ShadowHour
 from tests.fleet_ui.test_pages import text_of
-from tests.fleet_ui.world import World
+from tests.fleet_ui.world import World, target_for
 
 SignIn = Callable[[str], Client]
 
@@ -57,3 +60,33 @@ def test_logs_are_asked_for_and_downloaded_by_those_who_operate(
     assert link not in page
     assert "Ask for its logs" not in page
     assert vera.post(reverse("ask-logs", args=[device.pk])).status_code == 404
+
+
+def test_a_shadow_is_summed_up_in_one_sentence_on_device_and_rollout(
+    world: World, sign_in: SignIn
+) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    release = world.rollout.release
+    assert "In the shadow" not in page_of(client, device)
+    start_shadow(group=world.group, release=release, limits=ShadowLimits(), actor="test")
+    old, new = (target_for(world, f"board-inspection-{n}", device).sha256 for n in (1, 2))
+    ShadowHour.objects.create(
+        device=device,
+        camera="top",
+        release_sha256=old,
+        shadow_sha256=new,
+        hour=world.ago(hours=1).replace(minute=0, second=0, microsecond=0),
+        pairs=1240,
+        both_pass=1235,
+        only_shadow_fails=3,
+        only_release_fails=2,
+        faults={"not_finite": 7},
+        updated_at=world.now,
+    )
+    text = page_of(client, device)
+    assert f"In the shadow {release.name} , nothing reported" in text
+    said = "on 5 of 1 240 frames: 3 only the new fails, 2 only the old"
+    for page in (text, text_of(client, reverse("rollout", args=[world.rollout.pk]))):
+        assert f"board-inspection-2 board-inspection-1 {said}" in page
+        assert "7 faults of the new: not finite" in page
+        assert "0.40 %" in page

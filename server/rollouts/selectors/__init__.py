@@ -3,13 +3,12 @@
 from server.rollouts.selectors.evidence import evidence_for
 from server.rollouts.selectors.goals import goal_of
 from server.rollouts.selectors.members import eligible_devices, revertible_deployments, targets_for
-from server.rollouts.selectors.rollouts import group_for, rollout_for, rollouts_for
+from server.rollouts.selectors.rollouts import rollout_for, rollouts_for
 
 __all__ = [
     "eligible_devices",
     "evidence_for",
     "goal_of",
-    "group_for",
     "revertible_deployments",
     "rollout_for",
     "rollouts_for",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits
+from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits, ShadowLimits
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import TERMINAL_PHASES
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
 from server.fleet.selectors import config_of
 from server.rollouts.models import Deployment, Desired
+from server.rollouts.selectors.shadows import Shadow, shadow_of
 from server.telemetry.selectors import wanted_logs
 
 
@@ -25,16 +26,26 @@ def goal_of(device: Device) -> Goal:
     deployment = desired.deployment if desired else None
     if deployment is not None and deployment.phase in TERMINAL_PHASES:
         deployment = None
+    shadow = _shadow(device, desired)
     return Goal(
         generation=desired.generation if desired else 0,
         release=_target_ref(desired.target if desired else None),
         deployment=deployment and DeploymentRef(id=deployment.pk, version=deployment.version),
+        shadow=_target_ref(shadow.target) if shadow else None,
+        shadow_limits=shadow.limits if shadow else ShadowLimits(),
         config=config_of(device),
         probation=_probation(deployment),
         poll_s=settings.ENV.poll_s,
         window=device.line.window,
         wanted_logs=wanted_logs(device),
     )
+
+
+def _shadow(device: Device, desired: Desired | None) -> Shadow | None:
+    """What looks on; nothing where the device decides by that very release already."""
+    shadow = shadow_of(device)
+    is_same = shadow and desired and shadow.target.pk == desired.target_id
+    return None if is_same else shadow
 
 
 def _target_ref(target: ReleaseTarget | None) -> TargetRef | None:

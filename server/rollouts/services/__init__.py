@@ -13,6 +13,7 @@ from server.rollouts.services.rollouts import (
     start_rollout,
     stop_rollout,
 )
+from server.rollouts.services.shadows import start_shadow, stop_shadow
 from server.rollouts.services.stages import open_stage
 from server.rollouts.services.ticks import tick_rollout
 
@@ -25,7 +26,9 @@ __all__ = [
     "resume_rollout",
     "roll_back_rollout",
     "start_rollout",
+    "start_shadow",
     "stop_rollout",
+    "stop_shadow",
     "tick_rollout",
     "write_deployment",
 ]

@@ -51,7 +51,7 @@ def create_rollout(
     sizes = planning.plan_sizes(stages, len(devices), profiles)
     planning.check_sizes(sizes, len(devices))
     _check_min_devices(sizes, policy)
-    _check_certified(release, devices)
+    check_certified(release, devices)
     _write(rollout, stages, sizes, policy, actor)
     if start:
         start_rollout(rollout=rollout, actor=actor)
@@ -67,7 +67,8 @@ def _check_min_devices(sizes: Sequence[int], policy: RolloutPolicy) -> None:
             )
 
 
-def _check_certified(release: Release, devices: Sequence[Device]) -> None:
+def check_certified(release: Release, devices: Sequence[Device]) -> None:
+    """Invalid unless every device could run ``release``; ``missing`` names device and reason."""
     missing = missing_artifacts(release, devices)
     if not missing:
         return
