@@ -43,6 +43,19 @@ class SamplingPolicy(Message):
         return self
 
 
+    @property
+    def chosen_share(self) -> float:
+        """Of all that is not random."""
+        return self.uncertain_share + self.disagreement_share + self.diverse_share
+
+    def per_random(self, share: float) -> float:
+        """How many samples a stream with this share gets for each random one.
+
+        Where the policy wants none at random, the share is of one frame in ``sample_every_s``.
+        """
+        return share / (self.random_share or 1.0)
+
+
 class SampleDraw(Message):
     """How a frame came to be sampled. The probability was fixed before the draw."""
 

@@ -100,7 +100,9 @@ class FrameDone(Message):
     event: Literal["frame"] = "frame"
     result: FrameResult
     sample_path: str | None = None
-    sample: SampleDraw | None = added(None, description="Set with sample_path.")
+    sample: SampleDraw | None = added(
+        None, description="Set with sample_path. Alone: drawn, but its picture could not be kept."
+    )
     shared_path: str | None = added(
         None, description="The frame as it was judged; whoever reads it deletes it."
     )

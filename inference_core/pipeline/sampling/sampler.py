@@ -74,11 +74,13 @@ class _Lane:
         self.memory = Memory()
         wanted = min(1.0, 1.0 / (camera.frames_per_s * sample_every_s))
         self.random_rate = wanted if policy.random_share else 0.0
-        scale = wanted / (policy.random_share or 1.0)
-        self._streams: dict[SampleReason, Stream] = {
-            "uncertain": Stream(policy.uncertain_share * scale),
-            "disagreement": Stream(policy.disagreement_share * scale),
-            "diverse": Stream(policy.diverse_share * scale),
+        shares: dict[SampleReason, float] = {
+            "uncertain": policy.uncertain_share,
+            "disagreement": policy.disagreement_share,
+            "diverse": policy.diverse_share,
+        }
+        self._streams = {
+            reason: Stream(wanted * policy.per_random(share)) for reason, share in shares.items()
         }
 
     def find_boosts(self, look: Look, uncertainty: float, rate: float) -> dict[SampleReason, float]:
