@@ -30,6 +30,7 @@ from device_agent.notify import Systemd
 from device_agent.outbox import Outbox
 from device_agent.proof import Proof, Standing
 from device_agent.samples import Samples
+from device_agent.shadow import Shadow
 from device_agent.status import Status, write_status
 from device_agent.store import Store
 from device_agent.summaries import Summaries
@@ -61,7 +62,11 @@ class Agent:
         self._summaries = Summaries()
         self._cameras = Cameras(self._device_config)
         self._supervisor = Supervisor(
-            config, self._store, on_event=self._take_event, notice=self._notice
+            config,
+            self._store,
+            self._journal,
+            on_event=self._take_event,
+            notice=self._notice,
         )
         self._samples = Samples(
             folder / "samples",
@@ -158,7 +163,24 @@ class Agent:
 
     def _make_errands(self) -> list[Errand]:
         """What the goal asks for beside deployments, in the order in which it is done."""
-        return [self._make_update()]
+        return [self._make_shadow(), self._make_update()]
+
+    def _make_shadow(self) -> Shadow:
+        return Shadow(
+            self._identity,
+            self._journal,
+            self._store,
+            self._supervisor,
+            make_downloader=lambda on_piece: Downloader(
+                self._new_gateway(),
+                self._store.partial,
+                disk_reserve_bytes=self._config.disk_reserve_bytes,
+                on_piece=on_piece,
+            ),
+            open_targets=lambda: self.loop.open_targets(),  # noqa: PLW0108 - it comes later
+            breathe=lambda: self.loop.breathe(),  # noqa: PLW0108 - it comes later
+            notice=self._notice,
+        )
 
     def _make_update(self) -> AgentUpdate:
         return AgentUpdate(

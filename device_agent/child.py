@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -19,12 +19,14 @@ from device_agent.log import logger
 from inference_core.contract.device import ProgressError
 from inference_core.contract.serve import (
     SERVE_EVENT,
+    AnyAgentCommand,
     AnyServeEvent,
     Command,
     Fatal,
     Heartbeat,
     Ready,
     ServeJob,
+    ShareFrames,
 )
 from inference_core.contract.words import FailureCause
 
@@ -34,6 +36,17 @@ _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LOG_BYTES = 1024 * 1024
 _LEFTOVERS_END_S = 5.0
 """A killed process that is stuck in a driver may outlive the kill; that is no reason to wait on."""
+
+
+class Cell(Protocol):
+    """Where the kernel holds a child to its memory limit; see ``limits``."""
+
+    @property
+    def has_killed(self) -> bool:
+        """Whether the limit was reached."""
+
+    def close(self) -> None:
+        """The child is gone."""
 
 
 class Child:
@@ -54,6 +67,9 @@ class Child:
         self.is_ready = False
         self.is_paused = job.paused
         self.rss_bytes: int | None = None
+        self.cell: Cell | None = None
+        self._share = 0.0
+        self._tell_lock = threading.Lock()
         self._on_event = on_event
         self._load_limit_s, self._silence_limit_s = load_limit_s, silence_limit_s
         self._fatal: Fatal | None = None
@@ -91,7 +107,9 @@ class Child:
         if self._fatal:
             return ProgressError(cause=self._fatal.cause, detail=self._fatal.detail[:2000])
         if self._process.poll() is not None:
-            return ProgressError(cause=FailureCause.CRASHED, detail=self._epitaph())
+            was_too_big = self.cell is not None and self.cell.has_killed
+            cause = FailureCause.OUT_OF_MEMORY if was_too_big else FailureCause.CRASHED
+            return ProgressError(cause=cause, detail=self._epitaph())
         if not self.is_ready and self.age_s > self._load_limit_s:
             return _hung(f"it did not become ready within {self._load_limit_s:g} s")
         if self.is_ready and self.silent_s > self._silence_limit_s:
@@ -99,13 +117,23 @@ class Child:
         return None
 
     def send(self, word: Literal["pause", "resume", "stop"]) -> None:
-        """Tell it; a child that is gone cannot hear, and is noticed by ``failure``."""
+        """Tell it what to do next; its silence counts from now on."""
         self._heard_at = time.monotonic()
         if word != "stop":
             self.is_paused = word == "pause"
-        with contextlib.suppress(BrokenPipeError, ValueError):
+        self.tell(Command(command=word))
+
+    def share(self, share: float) -> None:
+        """Let it lay so many of its frames into the share folder, if it does not already."""
+        if share != self._share:
+            self._share = share
+            self.tell(ShareFrames(share=share))
+
+    def tell(self, command: AnyAgentCommand) -> None:
+        """Write a command; a child that is gone cannot hear, and is noticed by ``failure``."""
+        with self._tell_lock, contextlib.suppress(BrokenPipeError, ValueError):
             stdin = self._pipe(self._process.stdin)
-            stdin.write(Command(command=word).to_json() + b"\n")
+            stdin.write(command.to_json() + b"\n")
             stdin.flush()
 
     def stop(self, grace_s: float = 5.0) -> None:

@@ -63,7 +63,13 @@ class Config(BaseModel):
     heartbeat_s: float = Field(default=2.0, gt=0)
     load_limit_s: float = Field(default=180.0, gt=0, description="Until the child says ready.")
     silence_limit_s: float = Field(default=20.0, gt=0, description="A silent child is killed.")
-    child_rss_limit_bytes: int | None = Field(default=None, gt=0)
+    child_rss_limit_bytes: int | None = Field(
+        default=None, gt=0, description="None: four fifths of the box's memory."
+    )
+    restart_deaths: int = Field(
+        default=5, ge=2, description="So many, and never steady: back to the release before."
+    )
+    restart_window_s: float = Field(default=1800.0, gt=0, description="Within which they count.")
 
     min_poll_s: float = Field(default=2.0, gt=0, description="Never ask more often than this.")
     retry_base_s: float = Field(default=1.0, gt=0)

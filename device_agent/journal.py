@@ -97,11 +97,11 @@ class Journal:
         """How the goal ended here, or None. A repair that ended badly outweighs its commit."""
         if goal is None:
             return None
-        rows = self._database.rows(
-            "SELECT phase FROM ending WHERE key IN (?, ?)",
-            goal_key(goal),
-            goal_key(without_deployment(goal)),
-        )
+        keys = {goal_key(goal), goal_key(without_deployment(goal))}
+        if goal.release and not goal.deployment:  # a new deployment is a person's wish to try again
+            keys.add(_condemned(goal.release.sha256))
+        marks = ", ".join("?" * len(keys))
+        rows = self._database.rows(f"SELECT phase FROM ending WHERE key IN ({marks})", *keys)  # noqa: S608 - marks only
         phases = [DeploymentPhase(row["phase"]) for row in rows]
         bad = [phase for phase in phases if phase is not DeploymentPhase.COMMITTED]
         return next(iter(bad or phases), None)
@@ -170,16 +170,46 @@ class Journal:
             hand = self._in_hand()
             if hand.goal.deployment:
                 self.reports.queue(hand.goal.deployment.id, phase, running_sha256, hand.failure)
-            connection.execute(
-                "INSERT OR REPLACE INTO ending (key, release_sha256, phase, detail, at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (hand.key, hand.release.sha256, phase, _detail(hand), _now()),
-            )
-            connection.execute(
-                "DELETE FROM ending WHERE id <= (SELECT MAX(id) FROM ending) - ?", (_KEPT_ENDINGS,)
-            )
+            self._note_ending(hand.key, hand.release.sha256, phase, _detail(hand))
+            if phase is DeploymentPhase.COMMITTED:
+                key = _condemned(hand.release.sha256)
+                connection.execute("DELETE FROM ending WHERE key=?", (key,))
             self._set("hand", None)
         return hand
+
+    def condemn(self, sha256: str, successor: str, detail: str) -> None:
+        """Note that a committed release turned out bad; ``successor`` runs in its place.
+
+        Whoever committed it has ended badly by this, so that no planner brings it back.
+        """
+        with self._database.transaction() as connection:
+            bad = DeploymentPhase.ROLLED_BACK
+            connection.execute(
+                "UPDATE ending SET phase=?, detail=? WHERE release_sha256=? AND phase=?",
+                (bad, detail, sha256, DeploymentPhase.COMMITTED),
+            )
+            self._note_ending(_condemned(sha256), sha256, bad, detail)
+            hand = self.hand
+            if hand is not None and hand.old_sha256 == sha256:
+                self._put(hand.model_copy(update={"old_sha256": successor}))
+
+    def end_shadow(self, sha256: str, detail: str) -> None:
+        """Note that a release failed in the shadow: it is not tried there again."""
+        with self._database.transaction():
+            self._note_ending(_shadow(sha256), sha256, DeploymentPhase.FAILED, detail)
+
+    def has_ended_shadow(self, sha256: str) -> bool:
+        """Whether this release has failed in the shadow since it is wanted there."""
+        row = self._database.row("SELECT 1 FROM ending WHERE key=?", _shadow(sha256))
+        return row is not None
+
+    def forget_shadows(self, but: str | None) -> None:
+        """Another shadow is wanted, or none: whoever wants an old one again may try anew."""
+        kept = _shadow(but) if but else ""
+        where = "FROM ending WHERE key LIKE 'shadow-%' AND key<>?"
+        if self._database.row(f"SELECT 1 {where}", kept):
+            with self._database.transaction() as connection:
+                connection.execute(f"DELETE {where}", (kept,))
 
     def wake(self) -> Hand | None:
         """Apply the wake-up table after a start; see ``wakeup``."""
@@ -225,6 +255,18 @@ class Journal:
         self._put(hand)
         return hand
 
+    def _note_ending(self, key: str, sha256: str, phase: DeploymentPhase, detail: str) -> None:
+        """Inside a transaction of the caller."""
+        connection = self._database.connection
+        connection.execute(
+            "INSERT OR REPLACE INTO ending (key, release_sha256, phase, detail, at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (key, sha256, phase, detail, _now()),
+        )
+        connection.execute(
+            "DELETE FROM ending WHERE id <= (SELECT MAX(id) FROM ending) - ?", (_KEPT_ENDINGS,)
+        )
+
     def _in_hand(self) -> Hand:
         hand = self.hand
         if hand is None:
@@ -246,6 +288,14 @@ class Journal:
             self._database.connection.execute(
                 "INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value)
             )
+
+
+def _condemned(sha256: str) -> str:
+    return f"condemned-{sha256}"
+
+
+def _shadow(sha256: str) -> str:
+    return f"shadow-{sha256}"
 
 
 def _detail(hand: Hand) -> str:

@@ -59,9 +59,9 @@ class Keeper(threading.Thread):
 
     def flush(self) -> None:
         """Make the summaries durable."""
-        summaries = self._summaries.flush()
-        if summaries:
-            self._outbox.append(*summaries)
+        summaries, pairs = self._summaries.flush(), self._supervisor.flush_pairs()
+        if summaries or pairs:
+            self._outbox.append(*summaries, *pairs)
 
     def _turn(self) -> None:
         try:

@@ -243,6 +243,7 @@ class Loop:
             running_sha256=self._supervisor.running_sha256,
             phase=hand.phase if hand else None,
             variant=self._journal.variant,
+            shadow_sha256=self._supervisor.shadow_sha256,
             agent_version=__version__,
         )
 

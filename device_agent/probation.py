@@ -23,6 +23,9 @@ class Observations:
     frames: int = 0
     faults: int = 0
     first_fault: FailureCause | None = None
+    is_compared: bool = False
+    pairs: int = 0
+    agreements: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     latency_ms: ExponentialHistogram = field(default_factory=ExponentialHistogram)
 
@@ -33,6 +36,12 @@ class Observations:
         if result.fault:
             self.faults += 1
             self.first_fault = self.first_fault or result.fault
+
+    def compare(self, said: FrameResult, old: FrameResult | None) -> None:
+        """Count what the release before said of the same frame, unless it could not judge it."""
+        if old is not None and old.fault is None:
+            self.pairs += 1
+            self.agreements += said.verdict is old.verdict
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,11 @@ def judge(limits: ProbationLimits, seen: Observations) -> Judgement:
     )
     if error is None and seen.frames >= limits.min_frames:
         error = _judge_speed(limits, seen)
-        if error is None:
-            return PASSED
+        is_comparable = not _is_compared(limits, seen) or seen.pairs >= limits.min_frames
+        if error is None and is_comparable:
+            error = _judge_agreement(limits, seen)
+            if error is None:
+                return PASSED
     if error is None and seen.elapsed_s > limits.max_duration_s:
         error = _too_few_frames(limits, seen)
     return Judgement("failed", error) if error else PENDING
@@ -105,10 +117,34 @@ def _judge_speed(limits: ProbationLimits, seen: Observations) -> ProgressError |
     )
 
 
+def _is_compared(limits: ProbationLimits, seen: Observations) -> bool:
+    """A first release has none before it to agree with."""
+    return limits.min_agreement is not None and seen.is_compared
+
+
+def _judge_agreement(limits: ProbationLimits, seen: Observations) -> ProgressError | None:
+    if not _is_compared(limits, seen) or limits.min_agreement is None:
+        return None
+    if seen.agreements >= limits.min_agreement * seen.pairs:
+        return None
+    return ProgressError(
+        cause=FailureCause.DISAGREES,
+        detail=f"it agrees with the release before it on {seen.agreements} of {seen.pairs} "
+        f"frames ({seen.agreements / seen.pairs:.1%}), {limits.min_agreement:.1%} are wanted",
+    )
+
+
 def _too_few_frames(limits: ProbationLimits, seen: Observations) -> ProgressError:
     lost = ", ".join(f"{count} × {cause}" for cause, count in sorted(seen.lost.items()))
     return ProgressError(
         cause=FailureCause.NO_FRAMES,
         detail=f"{seen.frames} of {limits.min_frames} frames within {limits.max_duration_s:g} s"
-        + (f"; lost: {lost}" if lost else ""),
+        + (f"; lost: {lost}" if lost else "")
+        + _too_few_pairs(limits, seen),
     )
+
+
+def _too_few_pairs(limits: ProbationLimits, seen: Observations) -> str:
+    if not _is_compared(limits, seen):
+        return ""
+    return f"; the release before it judged {seen.pairs} of {limits.min_frames} of them too"

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Literal, Union
 from device_agent.admission import (
     Device,
     clock_problem,
-    judge_artifact,
-    judge_certificate,
-    judge_release,
     judge_release_path,
-    judge_target,
 )
 from device_agent.contact import Contact
 from device_agent.deployment import Hand, Step
 from device_agent.downloads import Downloader
 from device_agent.errors import Rejected, Unavailable
-from device_agent.hardware.generic import memory_bytes
+from device_agent.fetching import Fetcher, device_for
 from device_agent.journal import Journal
 from device_agent.log import logger
 from device_agent.plan import window_of
@@ -29,7 +25,6 @@ from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from device_agent.windows import seconds_until_open
 from inference_core.contract.device import EnrolmentReply
-from inference_core.contract.release import ReleaseManifest, TargetRef
 from inference_core.contract.words import DeploymentPhase, FailureCause
 
 if TYPE_CHECKING:  # tuf costs 9 MB that an agent without a deployment does not pay
@@ -55,8 +50,12 @@ class Hands:
     @property
     def device(self) -> Device:
         """What admission judges by."""
-        floor = max(self.journal.counter_floor, self.store.counter_floor())
-        return Device(self.enrolment.profile, floor, memory_bytes())
+        return device_for(self.enrolment.profile, self.journal, self.store)
+
+    def fetcher(self, hand: Hand) -> Fetcher:
+        """Who brings the files of the deployment in hand."""
+        rate_cap = hand.goal.rate_cap_bytes_s
+        return Fetcher(self.device, self.store, self.downloader, self.open_targets, rate_cap)
 
 
 def acknowledge(hands: Hands, hand: Hand) -> Outcome:
@@ -66,36 +65,20 @@ def acknowledge(hands: Hands, hand: Hand) -> Outcome:
 
 
 def download(hands: Hands, hand: Hand) -> Outcome:
-    """Fetch what is missing of the release. Every file is judged by signed fields first."""
-    targets = hands.open_targets()
-    custom = judge_target("release", hand.release, targets.find(hand.release.path), hands.device)
-    content = _bring(hands, hand, hand.release)
-    manifest = judge_release(content, hand.release, custom, hands.device)
-    for artifact in manifest.artifacts.values():
-        signed = targets.find(artifact.target.path)
-        judge_artifact(artifact, judge_target("artifact", artifact.target, signed, hands.device))
-        signed = targets.find(artifact.certificate.path)
-        judge_target("certificate", artifact.certificate, signed, hands.device)
-        judge_certificate(_bring(hands, hand, artifact.certificate), artifact, hands.device)
-        _fetch(hands, hand, artifact.target)
+    """Fetch what is missing of the release."""
+    hands.fetcher(hand).fetch(hand.release)
     return "done"
 
 
 def verify(hands: Hands, hand: Hand) -> Outcome:
     """Hash everything again, as it lies on the disk now."""
-    for sha256 in (hand.release.sha256, *_artifact_digests(_manifest_blob(hands, hand))):
-        if not hands.store.holds_intact(sha256):
-            raise Rejected(
-                f"the file {sha256[:12]} changed on disk after its download",
-                cause=FailureCause.DOWNLOAD,
-            )
+    hands.fetcher(hand).verify(hand.release)
     return "done"
 
 
 def stage(hands: Hands, hand: Hand) -> Outcome:
     """Give the release its place; ``current`` still points to the old one."""
-    content = hands.store.blob_path(hand.release.sha256).read_bytes()
-    hands.store.stage(hand.release.sha256, content)
+    hands.fetcher(hand).stage(hand.release)
     return "done"
 
 
@@ -124,7 +107,9 @@ def activate(hands: Hands, hand: Hand) -> Outcome:
 
 def probe(hands: Hands, hand: Hand) -> Outcome:
     """Let the candidate judge live frames until it has passed or failed."""
-    judgement = judge(hand.goal.probation, hands.supervisor.observe_candidate())
+    limits = hand.goal.probation
+    seen = hands.supervisor.observe_candidate(is_compared=limits.min_agreement is not None)
+    judgement = judge(limits, seen)
     if judgement.error:
         raise Rejected(judgement.error.detail, cause=judgement.error.cause)
     if judgement.word == "passed" and hands.contact.is_kept:
@@ -185,23 +170,3 @@ def _judge_contact(contact: Contact, max_offline_s: float) -> None:
             f"{contact.owed_s:.0f} s since; {max_offline_s:g} s are allowed",
             cause=FailureCause.NO_CONTACT,
         )
-
-
-def _bring(hands: Hands, hand: Hand, target: TargetRef) -> bytes:
-    _fetch(hands, hand, target)
-    return hands.store.blob_path(target.sha256).read_bytes()
-
-
-def _fetch(hands: Hands, hand: Hand, target: TargetRef) -> None:
-    if not hands.store.holds_intact(target.sha256):
-        destination = hands.store.blob_path(target.sha256)
-        hands.downloader.fetch(target, destination, hand.goal.rate_cap_bytes_s)
-
-
-def _manifest_blob(hands: Hands, hand: Hand) -> ReleaseManifest:
-    path = hands.store.blob_path(hand.release.sha256)
-    return ReleaseManifest.model_validate_json(path.read_bytes())
-
-
-def _artifact_digests(manifest: ReleaseManifest) -> list[str]:
-    return [artifact.target.sha256 for artifact in manifest.artifacts.values()]

@@ -43,6 +43,20 @@ class Store:
         """Digest of the release before it, kept ready."""
         return self._linked("previous")
 
+    @property
+    def shadow(self) -> str | None:
+        """Digest of the release that is kept for the shadow."""
+        return self._linked("shadow")
+
+    def keep_for_shadow(self, sha256: str | None) -> None:
+        """Keep this release, too, as long as it is wanted in the shadow."""
+        if sha256 == self.shadow:
+            return
+        if sha256:
+            point_link(self._folder / "shadow", f"releases/{sha256}")
+        else:
+            (self._folder / "shadow").unlink(missing_ok=True)
+
     def blob_path(self, sha256: str) -> Path:
         """Where the bytes with this digest lie, or would lie."""
         return self._blobs / sha256
@@ -116,8 +130,8 @@ class Store:
             sync_folder(self._folder)
 
     def prune(self, also_keep: Iterable[str] = ()) -> None:
-        """Remove what neither current, previous nor the releases in ``also_keep`` need."""
-        releases = {self.current, self.previous, *also_keep} - {None}
+        """Remove what neither current, previous, shadow nor ``also_keep`` need."""
+        releases = {self.current, self.previous, self.shadow, *also_keep} - {None}
         blobs = {digest for release in releases if release for digest in self._blobs_of(release)}
         for path in self._releases.iterdir():
             if path.name not in releases:

@@ -43,11 +43,11 @@ class Summaries:
         """Count one frame."""
         with self._lock:
             if isinstance(event, FrameLost):
-                key = _Key(_hour(event.captured_at), event.camera, release_sha256)
+                key = _Key(hour_of(event.captured_at), event.camera, release_sha256)
                 self._tallies[key].lost[event.cause] += 1
                 return
             result = event.result
-            tally = self._tallies[_Key(_hour(result.captured_at), result.camera, release_sha256)]
+            tally = self._tallies[_Key(hour_of(result.captured_at), result.camera, release_sha256)]
             tally.frames += 1
             tally.verdicts[result.verdict] += 1
             if result.fault:
@@ -105,5 +105,6 @@ def _measure_signals(tally: _Tally) -> Signals | None:
     )
 
 
-def _hour(moment: datetime) -> datetime:
+def hour_of(moment: datetime) -> datetime:
+    """The UTC hour that a moment lies in."""
     return moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)

@@ -1,77 +1,82 @@
-"""Keeps the right release running: one resident child, and at times a candidate beside it."""
+"""Keeps the right release running: one resident child, and at times another beside it."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
-from device_agent.backoff import Backoff
-from device_agent.child import Child, Event, end_leftovers
+from device_agent.child import Child, Event
+from device_agent.children import Children
 from device_agent.config import Config
-from device_agent.errors import Rejected
-from device_agent.files import make_folder
+from device_agent.journal import Journal
 from device_agent.log import logger
 from device_agent.probation import Observations
+from device_agent.resident import Notice, Resident
+from device_agent.shadow_child import ShadowChild, ShadowOrder
 from device_agent.store import StagedRelease, Store
+from device_agent.trial import Trial
 from inference_core.contract.device import DeviceConfig, ProgressError
-from inference_core.contract.serve import FrameDone, FrameLost, ServeJob
-from inference_core.contract.words import FailureCause
-
-_STEADY_S = 60.0
-"""A resident that has run this long has proven that restarting helps."""
+from inference_core.contract.serve import FrameDone, FrameJudged, SetSampleRates
+from inference_core.contract.telemetry import ShadowSummary
 
 _FAILED_GRACE_S = 0.5
 """A candidate that has failed is not waited for: most likely it hangs."""
-
-Notice = Callable[[str, str, "str | None"], None]
 
 
 class Supervisor:
     """All methods may be called from any thread; ``on_event`` comes from the children's threads.
 
-    ``notice(name, detail, release_sha256)`` hears of edges that a person may want to read.
+    Two releases fit beside each other, three may not: while a candidate is on trial, nothing
+    runs in the shadow.
     """
 
     def __init__(
         self,
         config: Config,
         store: Store,
+        journal: Journal,
         *,
         on_event: Callable[[str, Event], None],
         notice: Notice,
     ) -> None:
-        self._config, self._store = config, store
+        self._store, self._journal = store, journal
         self._on_event, self._notice = on_event, notice
-        self._run_dir = make_folder(config.data_dir.absolute() / "run")
-        self.spool_dir = make_folder(config.data_dir.absolute() / "spool")
         self._lock = threading.RLock()
-        # Apart from the lock above, which is held while a child's reader thread is joined.
-        self._seen_lock = threading.Lock()
         self._device = DeviceConfig()
-        self._resident: Child | None = None
-        self._candidate: Child | None = None
-        self._seen: Observations | None = None
-        self._probing_since = 0.0
-        self._backoff = Backoff(base_s=config.retry_base_s, cap_s=60.0)
-        self._restart_at = 0.0
-        self._is_down = False
-        end_leftovers(self._run_dir)
+        self._children = Children(config, self._take)
+        self.spool_dir = self._children.spool_dir
+        self._resident = Resident(config, store, journal, self._children, notice)
+        self._trial = Trial(self._children)
+        self._shadow = ShadowChild(self._children, self._bury_shadow)
 
     @property
     def running_sha256(self) -> str | None:
         """Digest of the release that judges parts now, or None."""
         with self._lock:
-            child = self._candidate if self._seen else self._resident
+            child = self._trial.child if self._trial.is_probing else self._resident.child
             return child.release_sha256 if child and child.failure is None else None
+
+    @property
+    def shadow_sha256(self) -> str | None:
+        """Digest of the release that runs in the shadow, or None."""
+        child = self._shadow.child
+        return child.release_sha256 if child and child.is_ready else None
+
+    @property
+    def shadow_order(self) -> ShadowOrder | None:
+        """What is wanted in the shadow; None too once it has failed."""
+        return self._shadow.order
 
     @property
     def rss_bytes(self) -> int | None:
         """Memory of the resident child, as it said last."""
-        with self._lock:
-            return self._resident.rss_bytes if self._resident else None
+        child = self._resident.child
+        return child.rss_bytes if child else None
+
+    @property
+    def child_starts(self) -> int:
+        """How many inference children have been started since the agent's own start."""
+        return self._children.starts
 
     @property
     def device(self) -> DeviceConfig:
@@ -83,58 +88,59 @@ class Supervisor:
         with self._lock:
             if device != self._device:
                 self._device = device
-                if self._resident and not self._candidate:
+                if self._resident.child and not self._trial.child:
                     logger.info("new device configuration: restarting inference")
-                    self._end_resident()
+                    self._resident.end()
+
+    def set_sample_rates(self, rates: SetSampleRates) -> None:
+        """What the upload budget allows, for all children."""
+        self._children.set_sample_rates(rates)
+
+    def order_shadow(self, order: ShadowOrder | None) -> None:
+        """Run a release in the shadow from the next ``tick`` on, or none."""
+        with self._lock:
+            self._shadow.want(order)
+
+    def flush_pairs(self) -> list[ShadowSummary]:
+        """What resident and shadow said of the same frames since the last flush."""
+        return self._shadow.pairs.flush()
 
     def tick(self) -> None:
-        """Look after the resident: start it, notice that it died, start it again, later."""
+        """Look after resident and shadow: several times a second."""
         with self._lock:
-            if self._resident:
-                error = self._resident.failure or self._overweight(self._resident)
-                if error is None:
-                    self._note_steady(self._resident)
-                    return
-                self._bury(self._resident, error)
-            if time.monotonic() >= self._restart_at:
-                self._start_resident()
+            trial, resident = self._trial, self._resident
+            before = resident.child
+            resident.tend(self._device, trial.child, is_paused=trial.is_probing)
+            if resident.child is not before:
+                trial.agreement.forget()
+            self._shadow.tend(resident.child, self._device, may_run=trial.child is None)
 
     def start_candidate(self, release: StagedRelease) -> None:
-        """Load a release beside the resident, paused."""
+        """Load a release beside the resident, paused. ``Rejected`` where both do not fit."""
         with self._lock:
-            self._end_candidate()
-            self._candidate = self._start(release, is_paused=True)
+            self._shadow.end()
+            self._trial.start(release, self._device, self._resident.child)
 
     def has_candidate(self, sha256: str) -> bool:
         """Whether a candidate of this release is loading or loaded."""
-        with self._lock:
-            return self._candidate is not None and self._candidate.release_sha256 == sha256
+        child = self._trial.child
+        return child is not None and child.release_sha256 == sha256
 
     def candidate_state(self) -> tuple[bool, ProgressError | None]:
         """Whether the candidate is ready, and why it failed if it did."""
         with self._lock:
-            if self._candidate is None:
-                raise LookupError("there is no candidate")
-            return self._candidate.is_ready, self._candidate.failure
+            return self._trial.state()
 
-    def observe_candidate(self) -> Observations:
-        """What the candidate has shown; the first call lets it take over the live frames."""
+    def observe_candidate(self, *, is_compared: bool = False) -> Observations:
+        """What the candidate has shown; the first call lets it take over the live frames.
+
+        ``is_compared``: the release before it judges them too, where there is one.
+        """
         with self._lock:
-            if self._candidate is None:
-                raise LookupError("there is no candidate")
-            if self._seen is None:
-                self._seen = Observations()
-                self._probing_since = time.monotonic()
-                if self._resident:
-                    self._resident.send("pause")
-                self._candidate.send("resume")
-            with self._seen_lock:
-                seen = replace(self._seen, lost=Counter(self._seen.lost))
-            seen.elapsed_s = time.monotonic() - self._probing_since
-            seen.silent_s = self._candidate.silent_s
-            seen.rss_bytes = self._candidate.rss_bytes
-            seen.failure = self._candidate.failure
-            return seen
+            is_new = not self.has_candidate(self._store.current or "")
+            has_old = self._store.current is not None and is_new
+            self._trial.begin(self._resident.child, is_compared=is_compared and has_old)
+            return self._trial.observe()
 
     def adopt_candidate(self) -> None:
         """The candidate has proven itself: it becomes the resident, the old one is stopped.
@@ -142,113 +148,49 @@ class Supervisor:
         Without a candidate (after a power cut) the resident is started anew from ``current``.
         """
         with self._lock:
-            self._end_resident()
-            self._resident, self._candidate, self._seen = self._candidate, None, None
-            self._restart_at = 0.0
+            self._resident.adopt(self._trial.release())
 
     def drop_candidate(self) -> None:
         """The candidate has failed: kill it, and let the resident go on at once."""
         with self._lock:
-            if self._resident and self._resident.is_paused:
-                self._resident.send("resume")
-            self._end_candidate(grace_s=_FAILED_GRACE_S)
+            resident = self._resident.child
+            if resident and resident.is_paused:
+                resident.send("resume")
+            self._trial.end(_FAILED_GRACE_S)
 
     def drop_resident(self) -> None:
         """Stop the resident; ``tick`` starts what is current by then."""
         with self._lock:
-            self._end_resident()
-            self._restart_at = 0.0
+            self._resident.adopt(None)
 
     def close(self) -> None:
         """Stop all children."""
         with self._lock:
-            self._end_candidate()
-            self._end_resident()
-
-    def _start_resident(self) -> None:
-        """Start ``current``.
-
-        Where its files have rotted it is no longer current: the release before it runs, and the
-        planner sees that the goal has to be fetched again.
-        """
-        while (sha256 := self._store.current) is not None:
-            if self.has_candidate(sha256):
-                return  # a commit is on its way: the candidate is about to be the resident
-            try:
-                release = self._store.open(sha256)
-            except Rejected as error:
-                self._notice("release-damaged", str(error), sha256)
-                previous = self._store.previous
-                self._store.restore(previous if previous != sha256 else None)
-                continue
-            self._resident = self._start(release, is_paused=self._seen is not None)
-            logger.info("inference started: release %.12s, pid %d", sha256, self._resident.pid)
-            return
-
-    def _start(self, release: StagedRelease, *, is_paused: bool) -> Child:
-        job = ServeJob(
-            release_sha256=release.sha256,
-            release=release.manifest,
-            artifacts=release.artifacts,
-            cameras=self._device.cameras,
-            threads=self._config.threads,
-            paused=is_paused,
-            spool_dir=str(self.spool_dir),
-            sample_every_s=self._device.sample_every_s,
-            heartbeat_s=self._config.heartbeat_s,
-        )
-        return Child(
-            job,
-            command=(self._config.python, *self._config.child_args),
-            environment=self._config.make_child_environment(),
-            folder=self._run_dir,
-            on_event=self._take,
-            load_limit_s=self._config.load_limit_s,
-            silence_limit_s=self._config.silence_limit_s,
-        )
+            self._shadow.end()
+            self._trial.end()
+            self._resident.end()
 
     def _take(self, child: Child, event: Event) -> None:
-        with self._seen_lock:
-            if child is self._candidate and self._seen is not None:
-                if isinstance(event, FrameDone):
-                    self._seen.add(event.result)
-                elif isinstance(event, FrameLost):
-                    self._seen.lost[event.cause] += 1
+        """On a child's own thread, which the lock must never be waited for in."""
+        if child is self._trial.child:
+            self._trial.take(event)
+        if isinstance(event, FrameDone):
+            self._hand_on(child, event)
+        elif isinstance(event, FrameJudged):
+            is_shadow = child is self._shadow.child
+            opinion = self._shadow.opinion if is_shadow else self._trial.agreement
+            if opinion:
+                opinion.answer(event)
         self._on_event(child.release_sha256, event)
 
-    def _bury(self, child: Child, error: ProgressError) -> None:
-        delay_s = self._backoff.next_s()
-        self._restart_at = time.monotonic() + delay_s
-        logger.warning(
-            "inference died (%s: %s); again in %.1f s", error.cause, error.detail, delay_s
-        )
-        if not self._is_down:
-            self._is_down = True
-            self._notice("inference-down", f"{error.cause}: {error.detail}", child.release_sha256)
-        self._end_resident()
+    def _hand_on(self, sharer: Child, done: FrameDone) -> None:
+        """Let another child judge a shared frame: the paused resident, or the shadow."""
+        if sharer is self._trial.child:
+            self._trial.agreement.ask(done, sharer, self._resident.child)
+        elif opinion := self._shadow.opinion:
+            opinion.ask(done, sharer, self._shadow.child)
 
-    def _note_steady(self, child: Child) -> None:
-        if child.is_ready and self._is_down:
-            self._is_down = False
-            self._notice("inference-up", "", child.release_sha256)
-        if child.age_s > _STEADY_S:
-            self._backoff.reset()
-
-    def _overweight(self, child: Child) -> ProgressError | None:
-        limit = self._config.child_rss_limit_bytes
-        if limit is None or (child.rss_bytes or 0) <= limit:
-            return None
-        return ProgressError(
-            cause=FailureCause.OUT_OF_MEMORY,
-            detail=f"it holds {child.rss_bytes} bytes, {limit} are allowed",
-        )
-
-    def _end_resident(self) -> None:
-        if self._resident:
-            self._resident.stop()
-        self._resident = None
-
-    def _end_candidate(self, grace_s: float = 5.0) -> None:
-        if self._candidate:
-            self._candidate.stop(grace_s)
-        self._candidate, self._seen = None, None
+    def _bury_shadow(self, sha256: str, error: ProgressError) -> None:
+        detail = f"{error.cause}: {error.detail}"
+        self._journal.end_shadow(sha256, detail)
+        self._notice("shadow-failed", detail, sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from device_agent.config import load_config
+from device_agent.journal import Journal
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from tests.agent.device import PROFILE, Device
@@ -21,6 +22,7 @@ def test_a_candidate_that_is_being_committed_is_not_started_a_second_time(
     supervisor = Supervisor(
         load_config(device.settings(), {}),
         store,
+        Journal.open(device.state / "journal.sqlite"),
         on_event=lambda sha256, event: None,
         notice=lambda name, detail, sha256: None,
     )
