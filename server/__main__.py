@@ -1,4 +1,4 @@
-"""``python -m server run | demo | prepare``."""
+"""``python -m server run | demo | prepare | broker``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--data", type=Path, help="keep the data here; the default forgets it")
     demo.add_argument("--port", type=int, help="the default takes a free one")
     commands.add_parser("prepare", help="migrate, seed, and print the password of a new admin")
+    commands.add_parser("broker", help="keep the MQTT broker: its folder, doorbells, presences")
     return parser
 
 
@@ -34,6 +35,16 @@ def _prepare() -> int:
     return 0
 
 
+def _keep_broker() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
+    import django
+
+    django.setup()
+    from server.broker.command import main as keep
+
+    return keep()
+
+
 def main() -> int:
     """Dispatch; the modules configure Django for the chosen data folder before they load it."""
     options = _parser().parse_args()
@@ -43,6 +54,8 @@ def main() -> int:
         return run(options.data.absolute(), options.port)
     if options.command == "prepare":
         return _prepare()
+    if options.command == "broker":
+        return _keep_broker()
     from server.demo.headless import demo
 
     return demo(options.data and options.data.absolute(), options.port)

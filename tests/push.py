@@ -88,8 +88,10 @@ def serial_of(credentials: Credentials) -> str:
 class PushBroker:
     """Mosquitto on loopback; ``kill`` and ``start`` again, ``deny`` as the server does."""
 
-    def __init__(self, folder: Path, authority: Authority | None = None) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(
+        self, folder: Path, authority: Authority | None = None, port: int | None = None
+    ) -> None:
+        self.folder, self.port = folder, port or free_port()
         self.authority = authority or new_authority()
         now = datetime.now(UTC)
         self._own = device_ca.issue_broker(["127.0.0.1"], authority=self.authority, now=now)
@@ -116,6 +118,10 @@ class PushBroker:
     def deny(self, *devices: object, revoked: Iterable[str] = ()) -> None:
         """Write deny lines and the list of revoked serials, and have the broker look again."""
         self.write([str(device) for device in devices], revoked)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """SIGHUP."""
         os.kill(int(pid_file(self.folder).read_text()), signal.SIGHUP)
 
     def kill(self) -> None:
@@ -226,6 +232,7 @@ class PushClient:
 
 def _context(authority: Authority, own: Credentials, folder: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority.certificate_pem.decode())
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 has it by itself
     path = folder / f"client-{os.urandom(4).hex()}.pem"
     path.write_bytes(own.certificate + own.key)
     context.load_cert_chain(path)

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from server.fleet.models import Device
-from server.fleet.selectors import presence, presence_limits
+from server.fleet.selectors import PresenceWord, has_presence, presence
 from server.fleet.states import DeviceState
 
 
@@ -18,13 +18,9 @@ def presence_of(device: Device, now: datetime) -> str:
 
 def conditions(now: datetime) -> dict[str, Q]:
     """Conditions on Device by the word of the filter; presence counts trusted devices only."""
-    online, stale = presence_limits(now)
     trusted = Q(state__in=(DeviceState.ACCEPTED, DeviceState.QUARANTINED))
-    seen = "presence__last_seen_at"
     return {
-        "online": trusted & Q(**{f"{seen}__gte": online}),
-        "stale": trusted & Q(**{f"{seen}__lt": online, f"{seen}__gte": stale}),
-        "offline": trusted & (Q(**{f"{seen}__lt": stale}) | Q(presence__isnull=True)),
+        **{str(word): trusted & has_presence(word, now) for word in PresenceWord},
         "pending": Q(state=DeviceState.PENDING),
         "quarantined": Q(state=DeviceState.QUARANTINED),
     }

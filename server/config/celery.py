@@ -55,6 +55,7 @@ SCHEDULE = {
     "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
     "refresh-timestamp": _every("server.trust.tasks.refresh_timestamp", 3600.0),
     "forget-logs": _every("server.telemetry.tasks.forget_logs", 3600.0),
+    "forget-certificates": _every("server.trust.tasks.forget_certificates", 3600.0),
     "forget-assertions": _every("server.device_gateway.tasks.forget_assertions", 600.0),
 }
 

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference_core.contract.device import Broker
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -37,6 +39,26 @@ class Environment(BaseSettings):
     poll_s: float = Field(default=30.0, gt=0)
     build_timeout_s: float = Field(default=3600.0, gt=0)
     tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")
+
+    broker_host: str | None = Field(
+        default=None, max_length=253, description="Where devices find the broker; none: they poll."
+    )
+    broker_port: int = Field(default=8883, ge=1, le=65535)
+    broker_inner_host: str | None = Field(
+        default=None, max_length=253, description="How the server reaches it; none: as devices do."
+    )
+    broker_folder: Path | None = Field(
+        default=None, description="What Mosquitto runs from; none is data/mosquitto."
+    )
+    broker_reload: list[str] = Field(
+        default=[], description="Command that makes it look again; none: SIGHUP to its pid file."
+    )
+
+    def push_broker(self) -> Broker | None:
+        """What devices are told of the broker; None where there is none."""
+        if not self.broker_host:
+            return None
+        return Broker(host=self.broker_host, port=self.broker_port)
 
     def read_secret_key(self) -> str:
         """The configured key, or the one of this data folder, made on first use."""

@@ -25,6 +25,7 @@ LINEWARDEN_APPS = [
     "server.datasets",
     "server.registry",
     "server.trust",
+    "server.broker",
     "server.builds",
     "server.telemetry",
     "server.review",

@@ -9,6 +9,7 @@ from server.device_gateway import files, views
 urlpatterns: list[URLPattern | URLResolver] = [
     path("enrol", views.enrol),
     path("token", views.token),
+    path("certificate", views.certificate),
     path("goal", views.goal),
     path("deployments/<uuid:deployment_id>", views.deployment),
     path("telemetry", views.telemetry),

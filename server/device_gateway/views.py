@@ -15,6 +15,8 @@ from inference_core.contract.base import Message
 from inference_core.contract.device import (
     ACCESS_TOKEN_LIFETIME_S,
     REPORT_HEADER,
+    CertificateReply,
+    CertificateRequest,
     EnrolmentReply,
     EnrolmentRequest,
     Progress,
@@ -53,6 +55,7 @@ from server.rollouts.services import report_progress
 from server.telemetry.logs import store_logs
 from server.telemetry.reading import MAX_BATCH_BYTES, read_batch
 from server.telemetry.services import store_batch
+from server.trust import certificates
 from server.trust.selectors import root_json
 
 M = TypeVar("M", bound=Message)
@@ -96,6 +99,21 @@ def token(request: HttpRequest) -> HttpResponse:
         access_token=access_token,
         expires_in_s=ACCESS_TOKEN_LIFETIME_S,
         server_time=clock.now(),
+    )
+    return _answer(reply)
+
+
+@door("POST")
+@for_device
+def certificate(request: HttpRequest, device: Device) -> HttpResponse:
+    """``POST certificate``: 404 ``no_broker`` where a certificate would open nothing."""
+    message = read_json(CertificateRequest, read_body(request, max_bytes=MAX_BODY_BYTES))
+    issued = certificates.issue_certificate(device=device, csr=message.csr)
+    reply = CertificateReply(
+        certificate=issued.pem.decode(),
+        ca=certificates.authority().certificate_pem.decode(),
+        not_before=issued.not_before,
+        not_after=issued.not_after,
     )
     return _answer(reply)
 

@@ -103,13 +103,22 @@ class Presence(models.Model):
 
     device = models.OneToOneField(Device, models.CASCADE, primary_key=True, related_name="presence")
     last_seen_at = models.DateTimeField()
+    left_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the broker said that it is gone."
+    )
     boot_id = models.UUIDField()
     generation = models.BigIntegerField(default=0)
     running_sha256 = models.CharField(max_length=64, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
+    shadow_sha256 = models.CharField(max_length=64, blank=True)
 
     def __str__(self) -> str:
         return f"{self.device} at {self.last_seen_at}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it left the broker, and has not been heard of since."""
+        return self.left_at is not None and self.left_at >= self.last_seen_at
 
 
 class Camera(models.Model):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from inference_core.contract.device import Report
 from server.fleet.models import Device, Presence
+from server.fleet.states import DeviceState
 from server.lib import clock
 
 FLUSH_S = 5.0
@@ -39,6 +41,7 @@ def write(*, device: Device, report: Report) -> None:
                 generation=report.generation,
                 running_sha256=report.running_sha256 or "",
                 agent_version=report.agent_version[:40],
+                shadow_sha256=report.shadow_sha256 or "",
             )
         ],
         update_conflicts=True,
@@ -49,8 +52,23 @@ def write(*, device: Device, report: Report) -> None:
             "generation",
             "running_sha256",
             "agent_version",
+            "shadow_sha256",
         ],
     )
+
+
+def hear(presences: Mapping[UUID, bool]) -> None:
+    """Write what the broker says at once: who came to it (True), and who left it (False).
+
+    Only devices that are accepted, and have polled before, are heard; it may be said twice.
+    """
+    known = Presence.objects.filter(device__state=DeviceState.ACCEPTED)
+    came = [device_id for device_id, is_here in presences.items() if is_here]
+    gone = [device_id for device_id, is_here in presences.items() if not is_here]
+    if came:
+        known.filter(device_id__in=came).update(last_seen_at=clock.now(), left_at=None)
+    if gone:
+        known.filter(device_id__in=gone).update(left_at=clock.now())
 
 
 def note(device_id: UUID | str) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from inference_core.contract.device import DeviceConfig
 from server.accounts.models import Role, User
@@ -42,24 +42,33 @@ def presence_limits(now: datetime) -> tuple[datetime, datetime]:
 
 
 def presence(device: Device, now: datetime) -> PresenceWord:
-    """Derived from the last poll, never stored. A device that never polled is offline."""
+    """Derived from the last poll and the broker's word, never stored.
+
+    A device that never polled is offline, and so is one that the broker has lost since it was
+    last seen: its next poll, or its coming back to the broker, says otherwise.
+    """
     row: Presence | None = getattr(device, "presence", None)
     online_since, stale_since = presence_limits(now)
-    if row is None or row.last_seen_at < stale_since:
+    if row is None or row.last_seen_at < stale_since or row.is_gone:
         return PresenceWord.OFFLINE
     return PresenceWord.ONLINE if row.last_seen_at >= online_since else PresenceWord.STALE
 
 
+def has_presence(word: PresenceWord, now: datetime) -> Q:
+    """The condition on Device that ``presence`` is, for the database."""
+    online_since, stale_since = presence_limits(now)
+    gone = Q(presence__left_at__gte=F("presence__last_seen_at"))
+    if word is PresenceWord.ONLINE:
+        return Q(presence__last_seen_at__gte=online_since) & ~gone
+    if word is PresenceWord.STALE:
+        seen = Q(presence__last_seen_at__gte=stale_since, presence__last_seen_at__lt=online_since)
+        return seen & ~gone
+    return Q(presence=None) | Q(presence__last_seen_at__lt=stale_since) | gone
+
+
 def with_presence(devices: QuerySet[Device], word: PresenceWord, now: datetime) -> QuerySet[Device]:
     """Those of ``devices`` whose presence is ``word``, found by the database."""
-    online_since, stale_since = presence_limits(now)
-    if word is PresenceWord.ONLINE:
-        return devices.filter(presence__last_seen_at__gte=online_since)
-    if word is PresenceWord.STALE:
-        return devices.filter(
-            presence__last_seen_at__gte=stale_since, presence__last_seen_at__lt=online_since
-        )
-    return devices.filter(Q(presence=None) | Q(presence__last_seen_at__lt=stale_since))
+    return devices.filter(has_presence(word, now))
 
 
 def sites_for(user: Caller, role: Role = Role.VIEWER) -> QuerySet[Site]:

@@ -40,16 +40,26 @@ def has_key(role: str) -> bool:
     return key_path(role).exists()
 
 
+def authority_path() -> Path:
+    """Where key and certificate of the authority for device certificates lie."""
+    folder: Path = settings.DATA / "trust" / "keys"
+    return folder / "devices.pem"
+
+
 def make_key(role: str) -> None:
     """Make the key of ``role``; the one that lies there already stays, whoever made it."""
-    path = key_path(role)
+    store_once(key_path(role), _new_pem())
+
+
+def store_once(path: Path, pem: bytes) -> None:
+    """Write a private file, unless one lies there already: that one stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Written aside and linked: of several processes one wins, and none reads half a key.
     partial = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_new_pem())
+            file.write(pem)
             file.flush()
             os.fsync(file.fileno())
         _link(partial, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from inference_core.contract.release import TargetCustom
+from server.fleet.models import Device
 
 
 class MetadataFile(models.Model):
@@ -47,3 +48,28 @@ class SignedTarget(models.Model):
     def custom_fields(self) -> TargetCustom:
         """What the agent holds the target to, as the contract has it."""
         return TargetCustom.model_validate(self.custom)
+
+
+class DeviceCertificate(models.Model):
+    """A client certificate that a device was given; ``revoked_at`` while it is not believed."""
+
+    serial = models.CharField(max_length=40, primary_key=True, help_text="Hex.")
+    device = models.ForeignKey(Device, models.CASCADE, related_name="certificates")
+    public_key = models.TextField(help_text="The device's key that it was issued for, PEM.")
+    issued_at = models.DateTimeField()
+    not_after = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device", "issued_at"], name="certificates_of_device"),
+            models.Index(
+                fields=["not_after"],
+                name="certificates_revoked",
+                condition=models.Q(revoked_at__isnull=False),
+            ),
+        ]
+        ordering = ["issued_at"]
+
+    def __str__(self) -> str:
+        return f"{self.serial} of {self.device_id}"

@@ -1,4 +1,4 @@
-"""Keeps the repository fresh."""
+"""Keeps the repository fresh, and the list of certificates short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from server.trust import services
+from server.trust import certificates, services
 
 logger = logging.getLogger(__name__)
 
@@ -17,3 +17,9 @@ def refresh_timestamp() -> None:
     renewed = services.refresh_timestamp()
     if renewed:
         logger.info("signed anew: %s", ", ".join(renewed))
+
+
+@shared_task
+def forget_certificates() -> None:
+    """Drop certificates that ended and were followed by another."""
+    certificates.forget_certificates()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 
 from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits, ShadowLimits
@@ -37,8 +39,15 @@ def goal_of(device: Device) -> Goal:
         probation=_probation(deployment),
         poll_s=settings.ENV.poll_s,
         window=device.line.window,
+        broker=settings.ENV.push_broker(),
         wanted_logs=wanted_logs(device),
     )
+
+
+def generation_of(device_id: UUID | str) -> int:
+    """How often the device's goal has changed."""
+    rows = Desired.objects.filter(device_id=device_id).values_list("generation", flat=True)
+    return rows.first() or 0
 
 
 def _shadow(device: Device, desired: Desired | None) -> Shadow | None:
