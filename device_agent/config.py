@@ -75,6 +75,9 @@ class Config(BaseModel):
     retry_base_s: float = Field(default=1.0, gt=0)
     retry_cap_s: float = Field(default=300.0, gt=0)
     request_timeout_s: float = Field(default=15.0, gt=0)
+    bell_spread_s: float = Field(
+        default=2.0, ge=0, le=600, description="A bell is answered within, to spread a fleet."
+    )
     summary_every_s: float = Field(default=10.0, gt=0)
     health_every_s: float = Field(default=60.0, gt=0)
 

@@ -22,6 +22,8 @@ from device_agent.identity import Identity
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
     REPORT_HEADER,
+    CertificateReply,
+    CertificateRequest,
     EnrolmentReply,
     EnrolmentRequest,
     Goal,
@@ -122,6 +124,11 @@ class Gateway:
             "image": (f"{meta.sha256}.jpg", image, "image/jpeg"),
         }
         self._call("POST", "/samples", files=files)
+
+    def renew_certificate(self, request: CertificateRequest) -> CertificateReply:
+        """Have the device's key certified for the broker, for some days."""
+        _, content = self._call("POST", "/certificate", request.to_json())
+        return self._parse(CertificateReply, content)
 
     @contextmanager
     def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:

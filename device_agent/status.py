@@ -25,6 +25,7 @@ class Status(Message):
     profile: str | None = None
     last_contact_at: datetime | None = None
     server_problem: str | None = None
+    push: str | None = None
     running_sha256: str | None = None
     running_release: str | None = None
     previous_sha256: str | None = None
@@ -89,6 +90,7 @@ def draw(status: Status | None, *, is_running: bool) -> str:
         ("Device", f"{status.serial}  {status.device_id or '(not enrolled)'}"),
         ("Profile", status.profile or "unknown"),
         ("Server", f"{status.server_url}  {_contact(status)}"),
+        ("Push", (status.push if is_running else None) or "none; the device polls"),
         ("Running", _release(status) if is_running else "nothing"),
         ("Previous", _short(status.previous_sha256)),
         ("Goal", f"{_short(status.goal_sha256)}  generation {status.goal_generation}"),

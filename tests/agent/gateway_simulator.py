@@ -19,6 +19,8 @@ import jwt
 from inference_core.contract.device import (
     ACCESS_TOKEN_LIFETIME_S,
     REPORT_HEADER,
+    CertificateReply,
+    CertificateRequest,
     DeploymentRef,
     DeviceConfig,
     EnrolmentReply,
@@ -78,6 +80,8 @@ class Simulator:
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
         self.is_down = False
+        self.certifies: Callable[[CertificateRequest], CertificateReply] | None = None
+        self.certificate_requests: list[CertificateRequest] = []
         self.poll_s = 0.2
         self.goes_down_in: DeploymentPhase | None = None
         self.refuses: Callable[[Record], bool] = lambda _: False
@@ -195,6 +199,13 @@ class Simulator:
             return Answer(304, b"", extra)
         return Answer(200, self.goal.to_json(), extra)
 
+    def certificate(self, body: bytes) -> Answer:
+        if self.certifies is None:
+            return _problem(403, "this device is given no certificate")
+        request = CertificateRequest.model_validate_json(body)
+        self.certificate_requests.append(request)
+        return _message(self.certifies(request))
+
     def progress(self, key: str, body: bytes) -> Answer:
         progress, deployment = Progress.model_validate_json(body), self.deployments[key]
         if progress.seq <= deployment.seq:
@@ -256,6 +267,7 @@ class Simulator:
                 "goal": lambda: self.answer_goal(headers),
                 "deployments": lambda: self.progress(rest, body),
                 "telemetry": lambda: self.telemetry(body),
+                "certificate": lambda: self.certificate(body),
                 "samples": lambda: self.sample(body, headers["Content-Type"]),
                 "tuf": lambda: self.file(rest, headers),
             }
