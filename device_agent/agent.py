@@ -12,9 +12,11 @@ from datetime import datetime, timezone
 from device_agent.agent_code import AgentCode
 from device_agent.backoff import Backoff
 from device_agent.cameras import Cameras
+from device_agent.certificates import Certificates
 from device_agent.child import Event as ChildEvent
 from device_agent.config import Config
 from device_agent.courier import Courier
+from device_agent.doorbell import Doorbell
 from device_agent.downloads import Downloader
 from device_agent.enrolment import read_token
 from device_agent.errands import Errand
@@ -73,6 +75,15 @@ class Agent:
             self._supervisor.spool_dir,
             limit=config.sample_limit,
             device=self._device_config,
+        )
+        self._certificates = Certificates(self._identity, self._new_gateway())
+        self._doorbell = Doorbell(
+            self._identity,
+            ring=lambda: self.loop.ring(),
+            doubt=self._certificates.doubt,
+            notice=self._notice,
+            backoff=Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s),
+            spread_s=config.bell_spread_s,
         )
         self.loop = Loop(
             config,
@@ -153,6 +164,7 @@ class Agent:
     def _stop(self) -> None:
         """Children first, so that what they said last still reaches the outbox."""
         self._systemd.stopping()
+        self._doorbell.close()
         self._keeper.stop()
         self._supervisor.close()
         self._keeper.flush()
@@ -163,7 +175,7 @@ class Agent:
 
     def _make_errands(self) -> list[Errand]:
         """What the goal asks for beside deployments, in the order in which it is done."""
-        return [self._make_shadow(), self._make_update()]
+        return [self._certificates, self._doorbell, self._make_shadow(), self._make_update()]
 
     def _make_shadow(self) -> Shadow:
         return Shadow(
@@ -268,6 +280,7 @@ class Agent:
             profile=enrolment.profile if enrolment else self._config.profile,
             last_contact_at=self.loop.poller.last_contact_at,
             server_problem=self.loop.poller.problem,
+            push=self._doorbell.state,
             running_sha256=running,
             running_release=self._name_of(running),
             previous_sha256=self._store.previous,

@@ -74,7 +74,9 @@ class Keeper(threading.Thread):
 
     def _record_health(self) -> None:
         health = self._health.read(
-            child_rss_bytes=self._supervisor.rss_bytes, cameras=self._cameras.states()
+            child_rss_bytes=self._supervisor.rss_bytes,
+            cameras=self._cameras.states(),
+            child_starts=self._supervisor.child_starts,
         )
         self._outbox.append(health)
 
