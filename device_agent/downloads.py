@@ -4,60 +4,74 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 import requests
 
+from device_agent.admission import SignedTarget
 from device_agent.errors import Rejected, Unavailable
 from device_agent.files import CHUNK_BYTES, sync_folder
-from device_agent.gateway import Gateway, read_pieces
+from device_agent.remote_files import PATIENCE, Patience, RemoteFiles, read_patiently
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import FailureCause
 
-MIN_RATE_BYTES_S = 512
-_RATE_WINDOW_S = 30.0
+_DIGEST = {"sha256": re.compile("[0-9a-f]{64}"), "sha512": re.compile("[0-9a-f]{128}")}
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_NAP_S = 1.0
 
 
 class Downloader:
-    """Fetches targets into ``partial`` and moves them, verified, to where they belong."""
+    """Fetches targets into ``partial`` and moves them, verified, to where they belong.
+
+    ``on_piece`` is called between two pieces and may raise to interrupt.
+    """
 
     def __init__(
         self,
-        gateway: Gateway,
+        files: RemoteFiles,
         partial: Path,
         *,
         disk_reserve_bytes: int,
         on_piece: Callable[[], None] = lambda: None,
+        patience: Patience = PATIENCE,
     ) -> None:
-        self._gateway, self._partial = gateway, partial
+        self._files, self._partial, self._patience = files, partial, patience
         self._reserve_bytes, self._on_piece = disk_reserve_bytes, on_piece
 
     def fetch(self, target: TargetRef, destination: Path, rate_cap_bytes_s: int | None) -> None:
+        """Bring the bytes of ``target`` to ``destination``, as ``fetch_signed`` does."""
+        signed = SignedTarget(target.path, target.length, {"sha256": target.sha256}, None)
+        self.fetch_signed(signed, destination, rate_cap_bytes_s)
+
+    def fetch_signed(
+        self, target: SignedTarget, destination: Path, rate_cap_bytes_s: int | None = None
+    ) -> None:
         """Bring the bytes of ``target`` to ``destination``, whole and verified, or not at all.
 
         ``Unavailable`` keeps the part that came, for the next call. ``Rejected`` with cause
         untrusted: the whole file came in one piece and is not what was signed.
         """
-        part = self._partial / f"{target.sha256}.part"
+        name = _name(target.path, target.hashes)
+        part = self._partial / f"{name}.part"
         self._check_space(target, part)
         resumed = part.exists() and part.stat().st_size > 0
-        digest = self._fill(target, part, rate_cap_bytes_s)
-        if digest != target.sha256:
+        try:
+            digests = self._fill(target, _prefixed(target.path, name), part, rate_cap_bytes_s)
+            _check_digests(digests, target)
+        except _Useless as error:
             part.unlink()
             if resumed:  # the old part may be what is wrong: take it all again before judging
-                raise Unavailable(f"{target.path} did not match after resuming; starting over")
-            raise Rejected(
-                f"the bytes of {target.path} are not the signed ones: digest {digest}",
-                cause=FailureCause.UNTRUSTED,
-            )
+                raise Unavailable(f"{error}; starting over") from error
+            raise Rejected(str(error), cause=FailureCause.UNTRUSTED) from error
         part.replace(destination)
         sync_folder(destination.parent)
 
-    def _check_space(self, target: TargetRef, part: Path) -> None:
+    def _check_space(self, target: SignedTarget, part: Path) -> None:
         missing = target.length - (part.stat().st_size if part.exists() else 0)
         free = shutil.disk_usage(self._partial).free
         if missing + self._reserve_bytes > free:
@@ -68,68 +82,127 @@ class Downloader:
                 cause=FailureCause.DISK_FULL,
             )
 
-    def _fill(self, target: TargetRef, part: Path, rate_cap_bytes_s: int | None) -> str:
-        """Append what is missing, fsync, and give the digest of all bytes."""
-        digest = hashlib.sha256()
-        with part.open("ab+") as file:
-            offset = _hash_existing(file, target.length, digest.update)
+    def _fill(
+        self, target: SignedTarget, address: str, part: Path, rate_cap_bytes_s: int | None
+    ) -> _Digests:
+        """Append what is missing, fsync, and give the digests of all bytes."""
+        digests = _Digests(target.hashes)
+        with _open_for_us_alone(part) as file:
+            offset = _hash_existing(file, target.length, digests)
             if offset < target.length:
-                path = f"targets/{_prefixed(target)}"
-                with self._gateway.open_file(path, offset=offset) as response:
+                with self._files.open_file(f"targets/{address}", offset=offset) as response:
+                    _check_answer(response, target, offset)
                     if response.status_code == 200 and offset:  # no ranges here: from the start
                         file.truncate(0)
-                        digest, offset = hashlib.sha256(), 0
-                    _check_status(response, target)
-                    pace = _Pace(rate_cap_bytes_s)
-                    for piece in read_pieces(response):
+                        digests, offset = _Digests(target.hashes), 0
+                    began_at, kept = time.monotonic(), offset
+                    for piece in read_patiently(response, self._patience):
                         offset += len(piece)
                         _check_length(offset, target)
                         file.write(piece)
-                        digest.update(piece)
-                        pace.count(len(piece))
+                        digests.update(piece)
                         self._on_piece()
+                        self._hold_back(offset - kept, began_at, rate_cap_bytes_s)
             file.flush()
             os.fsync(file.fileno())
         if offset < target.length:
             raise Unavailable(f"{target.path} stopped after {offset} of {target.length} bytes")
-        return digest.hexdigest()
+        return digests
+
+    def _hold_back(self, size: int, began_at: float, cap_bytes_s: int | None) -> None:
+        """Wait until ``size`` bytes are not too many for the cap, and stay interruptible."""
+        if not cap_bytes_s:
+            return
+        while (ahead_s := size / cap_bytes_s - (time.monotonic() - began_at)) > 0:
+            time.sleep(min(ahead_s, _NAP_S))
+            self._on_piece()
 
 
-class _Pace:
-    """Sleeps to stay below a cap, and gives up on a server that trickles."""
-
-    def __init__(self, cap_bytes_s: int | None) -> None:
-        self._cap_bytes_s = cap_bytes_s
-        self._began_at = self._window_at = time.monotonic()
-        self._total = self._in_window = 0
-
-    def count(self, size: int) -> None:
-        self._total += size
-        self._in_window += size
-        now = time.monotonic()
-        if now - self._window_at > _RATE_WINDOW_S:
-            if self._in_window < MIN_RATE_BYTES_S * (now - self._window_at):
-                raise Unavailable(f"the server sends less than {MIN_RATE_BYTES_S} bytes a second")
-            self._window_at, self._in_window = now, 0
-        if self._cap_bytes_s:
-            ahead_s = self._total / self._cap_bytes_s - (now - self._began_at)
-            if ahead_s > 0:
-                time.sleep(min(ahead_s, 5.0))
+def is_intact(path: Path, target: SignedTarget) -> bool:
+    """Whether ``path`` holds exactly what was signed."""
+    if not path.is_file() or path.stat().st_size != target.length:
+        return False
+    digests = _Digests(target.hashes)
+    with path.open("rb") as file:
+        _hash_existing(file, target.length, digests)
+    return digests.complaint is None
 
 
-def _hash_existing(file: IO[bytes], length: int, update: Callable[[bytes], None]) -> int:
+class _Useless(Exception):
+    """What came, or what was here before it, is not what was signed."""
+
+
+class _Digests:
+    """Every digest that was signed, over the same bytes."""
+
+    def __init__(self, wanted: Mapping[str, str]) -> None:
+        self._wanted = wanted
+        self._running = {name: hashlib.new(name) for name in wanted}
+
+    def update(self, chunk: bytes) -> None:
+        for running in self._running.values():
+            running.update(chunk)
+
+    @property
+    def complaint(self) -> str | None:
+        """The first digest that is not the signed one, or None."""
+        for name, running in self._running.items():
+            if running.hexdigest() != self._wanted[name]:
+                return f"{name} {running.hexdigest()}"
+        return None
+
+
+def _name(path: str, hashes: Mapping[str, str]) -> str:
+    """The digest that names the file at the server, and its part here.
+
+    The signer of a delegated role is not trusted to write a digest: it becomes a file's name.
+    """
+    for algorithm, digest in hashes.items():
+        if algorithm not in _DIGEST or not _DIGEST[algorithm].fullmatch(digest):
+            raise Rejected(
+                f"{path} is signed with {algorithm[:40]!r}, and this device knows "
+                f"{' and '.join(_DIGEST)}",
+                cause=FailureCause.UNTRUSTED,
+            )
+    for algorithm in _DIGEST:
+        if algorithm in hashes:
+            return hashes[algorithm]
+    raise Rejected(f"{path} is signed without any digest", cause=FailureCause.UNTRUSTED)
+
+
+def _prefixed(path: str, digest: str) -> str:
+    """Path of consistent snapshots: the digest stands before the file's name."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{digest}.{name}"
+
+
+def _open_for_us_alone(part: Path) -> IO[bytes]:
+    """Open to append. Whatever the umask, no other user may ever write what will be loaded."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    return os.fdopen(os.open(part, flags, 0o644), "ab+")
+
+
+def _hash_existing(file: IO[bytes], length: int, digests: _Digests) -> int:
     """Feed the bytes that are already here; a part that is too long is thrown away."""
     file.seek(0, os.SEEK_END)
     if file.tell() > length:
         file.truncate(0)
     file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
-        update(chunk)
+        digests.update(chunk)
     return file.tell()
 
 
-def _check_status(response: requests.Response, target: TargetRef) -> None:
-    if response.status_code not in (200, 206):
+def _check_answer(response: requests.Response, target: SignedTarget, offset: int) -> None:
+    """See that the body is the file, or its rest from ``offset``."""
+    if response.status_code == 206:
+        sent = response.headers.get("Content-Range", "")
+        found = _RANGE.fullmatch(sent)
+        if not found or int(found[1]) != offset or found[2] not in ("*", str(target.length)):
+            raise _Useless(f"of {target.path} was sent {sent[:80]!r} from byte {offset}")
+    elif response.status_code == 416:
+        raise _Useless(f"the server's {target.path} ends before byte {offset}")
+    elif response.status_code != 200:
         raise Rejected(
             f"the server does not hand out {target.path}: {response.status_code}",
             cause=FailureCause.DOWNLOAD,
@@ -137,15 +210,11 @@ def _check_status(response: requests.Response, target: TargetRef) -> None:
         )
 
 
-def _check_length(received: int, target: TargetRef) -> None:
+def _check_digests(digests: _Digests, target: SignedTarget) -> None:
+    if digests.complaint:
+        raise _Useless(f"the bytes of {target.path} are not the signed ones: {digests.complaint}")
+
+
+def _check_length(received: int, target: SignedTarget) -> None:
     if received > target.length:
-        raise Rejected(
-            f"{target.path} is longer than the signed {target.length} bytes",
-            cause=FailureCause.UNTRUSTED,
-        )
-
-
-def _prefixed(target: TargetRef) -> str:
-    """Path of consistent snapshots: the digest stands before the file's name."""
-    folder, slash, name = target.path.rpartition("/")
-    return f"{folder}{slash}{target.sha256}.{name}"
+        raise _Useless(f"{target.path} is longer than the signed {target.length} bytes")

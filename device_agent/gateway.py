@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from device_agent.config import Config
 from device_agent.errors import Rejected, Unavailable
-from device_agent.files import CHUNK_BYTES
 from device_agent.identity import Identity
+from device_agent.remote_files import LATER, read_pieces
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
     REPORT_HEADER,
@@ -38,7 +38,6 @@ from inference_core.contract.telemetry import Batch, BatchReply, SampleMeta
 POLL_HEADER = "Linewarden-Poll"
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 _RENEW_BEFORE_S = 60.0
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _M = TypeVar("_M", bound=Message)
 
@@ -140,7 +139,7 @@ class Gateway:
             ) as response:
                 if response.status_code == 401 and not renewed:
                     continue
-                if response.status_code in _LATER:
+                if response.status_code in LATER:
                     raise _problem(response, _read(response))
                 yield response
                 return
@@ -251,12 +250,6 @@ class Gateway:
             ) from error
 
 
-def read_pieces(response: requests.Response) -> Iterator[bytes]:
-    """Bytes as they arrive: a full buffer that never comes would hide a server that trickles."""
-    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
-        yield piece
-
-
 class _Bearer(requests.auth.AuthBase):
     """Given on every call, also without a token: else requests would consult ``~/.netrc``."""
 
@@ -294,7 +287,7 @@ def _problem(response: requests.Response, content: bytes) -> Rejected | Unavaila
         document = _ProblemDocument()
     detail = (document.detail or document.title)[:500]
     sentence = f"the server answered {response.status_code}: {detail or response.reason}"
-    if response.status_code in _LATER:
+    if response.status_code in LATER:
         return Unavailable(sentence, delay_s=_retry_after(response.headers.get("Retry-After")))
     return Rejected(sentence, status=response.status_code, server_time=document.server_time)
 

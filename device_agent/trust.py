@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,11 +15,14 @@ from tuf.ngclient.updater import Updater
 
 from device_agent.admission import SignedTarget, clock_problem
 from device_agent.errors import Rejected, Unavailable
-from device_agent.files import make_folder, sync_tree
-from device_agent.gateway import Gateway, read_pieces
+from device_agent.files import make_folder, point_link, write_atomically
+from device_agent.remote_files import PATIENCE, Patience, RemoteFiles, read_patiently
 from inference_core.contract.words import FailureCause
 
 _FROZEN_DELAY_S = 30.0
+_MAX_METADATA_BYTES = 5_000_000
+"""Also where the online keys promise more: they must not be able to fill memory."""
+
 _T = TypeVar("_T")
 
 
@@ -31,47 +35,79 @@ class SignedTargets:
     """
 
     def __init__(
-        self, gateway: Gateway, folder: Path, root: bytes, time_floor: datetime | None
+        self,
+        files: RemoteFiles,
+        folder: Path,
+        root: bytes,
+        time_floor: datetime | None,
+        *,
+        on_piece: Callable[[], None] = lambda: None,
+        patience: Patience = PATIENCE,
     ) -> None:
         problem = clock_problem(datetime.now(timezone.utc), time_floor)
         if problem:
             raise Unavailable(f"updates are frozen: {problem}", delay_s=_FROZEN_DELAY_S)
-        self._folder = make_folder(folder)
-        self._updater = _translated(lambda: self._open(gateway, root))
+        fetcher = _Fetcher(files, on_piece, patience)
+        self._updater = _translated(lambda: _refreshed(fetcher, make_folder(folder), root))
 
     def find(self, path: str) -> SignedTarget | None:
         """What is signed under ``path``, or None."""
         info = _translated(lambda: self._updater.get_targetinfo(path))
-        # ngclient renames without fsync; a torn file after a power cut would lose the
-        # protection against metadata rollback.
-        sync_tree(self._folder)
         return SignedTarget(info.path, info.length, info.hashes, info.custom) if info else None
 
-    def _open(self, gateway: Gateway, root: bytes) -> Updater:
-        updater = Updater(
-            metadata_dir=str(self._folder),
-            metadata_base_url="metadata/",
-            fetcher=_GatewayFetcher(gateway),
-            config=UpdaterConfig(),
-            bootstrap=root,
-        )
-        updater.refresh()
-        return updater
+
+def _refreshed(fetcher: FetcherInterface, folder: Path, root: bytes) -> Updater:
+    updater = _DurableUpdater(
+        metadata_dir=str(folder),
+        metadata_base_url="metadata/",
+        fetcher=fetcher,
+        config=UpdaterConfig(),
+        bootstrap=root,
+    )
+    updater.refresh()
+    return updater
 
 
-class _GatewayFetcher(FetcherInterface):
-    """Metadata over the gateway's authorised session; the URL is a path below ``/tuf``."""
+class _DurableUpdater(Updater):
+    """ngclient renames without fsync, and links root.json in two steps.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    A file that a power cut tears would cost the protection against metadata rollback. Both
+    methods are private there: a test watches the system calls, and fails when they are renamed.
+    """
+
+    def _persist_file(self, filename: str, data: bytes) -> None:
+        write_atomically(Path(filename), data)
+
+    def _update_root_symlink(self) -> None:
+        newest = f"root_history/{self._trusted_set.root.version}.root.json"
+        link = Path(self._dir, "root.json")
+        if not link.is_symlink() or str(link.readlink()) != newest:
+            point_link(link, newest)
+
+
+class _Fetcher(FetcherInterface):
+    """Metadata under our own limits; the URL is a path below the repository."""
+
+    def __init__(
+        self, files: RemoteFiles, on_piece: Callable[[], None], patience: Patience
+    ) -> None:
+        self._files, self._on_piece, self._patience = files, on_piece, patience
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        with self._gateway.open_file(url) as response:
+        received = 0
+        with self._files.open_file(url) as response:
             if response.status_code != 200:
                 raise exceptions.DownloadHTTPError(
                     f"the server answered {response.status_code} for {url}", response.status_code
                 )
-            yield from read_pieces(response)
+            for piece in read_patiently(response, self._patience):
+                received += len(piece)
+                if received > _MAX_METADATA_BYTES:
+                    raise exceptions.DownloadLengthMismatchError(
+                        f"{url} is longer than {_MAX_METADATA_BYTES} bytes"
+                    )
+                yield piece
+                self._on_piece()
 
 
 def _translated(work: Callable[[], _T]) -> _T:
@@ -80,11 +116,19 @@ def _translated(work: Callable[[], _T]) -> _T:
         return work()
     except exceptions.ExpiredMetadataError as error:
         raise Unavailable(f"updates are frozen: {error}", delay_s=_FROZEN_DELAY_S) from error
-    except exceptions.RepositoryError as error:
-        raise Rejected(f"refused metadata: {error}", cause=FailureCause.UNTRUSTED) from error
-    except exceptions.DownloadLengthMismatchError as error:
-        raise Rejected(f"refused metadata: {error}", cause=FailureCause.UNTRUSTED) from error
+    except (exceptions.RepositoryError, exceptions.DownloadLengthMismatchError) as error:
+        raise _untrusted(error) from error
     except exceptions.DownloadHTTPError as error:
         raise Unavailable(str(error)) from error
     except exceptions.DownloadError as error:
         raise Unavailable(f"cannot fetch metadata: {error.__cause__ or error}") from error
+    except UnicodeError as error:  # a role name that no file can have
+        raise _untrusted(error) from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # as above
+            raise _untrusted(error) from error
+        raise
+
+
+def _untrusted(error: Exception) -> Rejected:
+    return Rejected(f"refused metadata: {error}", cause=FailureCause.UNTRUSTED)

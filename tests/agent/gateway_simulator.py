@@ -249,7 +249,8 @@ class Simulator:
         asked = re.fullmatch(r"bytes=(\d+)-", headers.get("Range") or "")
         if asked:
             self.ranges.append(headers["Range"])
-            return Answer(206, content[int(asked[1]) :])
+            stretch = f"bytes {asked[1]}-{len(content) - 1}/{len(content)}"
+            return Answer(206, content[int(asked[1]) :], {"Content-Range": stretch})
         return Answer(200, content)
 
     def route(self, method: str, path: str, headers: Any, body: bytes) -> Answer:
