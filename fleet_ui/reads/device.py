@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from uuid import UUID
 
 from fleet_ui.access import Sites
@@ -18,6 +19,7 @@ from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Event, Gap, Health
 from server.fleet.keys import fingerprint
 from server.fleet.models import Device
+from server.fleet.selectors import agent_release_of
 from server.fleet.states import DeviceState
 from server.lib.errors import NotFound
 from server.lib.models import StateEvent
@@ -114,6 +116,19 @@ class DeviceView:
     def machine(self) -> str:
         """The board, or failing that the processor, as the device names it."""
         return str(self.device.facts.get("board") or self.device.facts.get("cpu_model") or "–")
+
+    @property
+    def odd_variant(self) -> str:
+        """The arm that the device takes itself for, where it is another than here."""
+        presence = getattr(self.device, "presence", None)
+        said = presence.variant if presence else ""
+        return said if said != self.device.variant else ""
+
+    @cached_property
+    def wanted_agent(self) -> str:
+        """Version of the agent that one of its groups wants; empty for none."""
+        release = agent_release_of(self.device)
+        return release.version if release else ""
 
     @property
     def window(self) -> tuple[str, ...]:

@@ -161,7 +161,8 @@ def _on_device(condition: Q) -> Q:
             moved.children.append(_on_device(child))
         elif isinstance(child, tuple):
             path, value = child
-            value = F(f"device__{value.name}") if isinstance(value, F) else value
+            if isinstance(value, F):
+                value = F(f"device__{value.name}")  # type: ignore[attr-defined]  # the stubs lack it
             moved.children.append((f"device__{path}", value))
     return moved
 

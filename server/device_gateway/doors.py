@@ -66,7 +66,11 @@ def claims_of(request: HttpRequest) -> credentials.Claims:
 
 def caller(claims: credentials.Claims) -> Device:
     """The device of ``claims``, as the database knows it now."""
-    device = Device.objects.select_related("profile", "line").filter(pk=claims.device_id).first()
+    device = (
+        Device.objects.select_related("profile", "line", "presence")
+        .filter(pk=claims.device_id)
+        .first()
+    )
     if device is None:
         raise Unauthenticated("This device is not enrolled here.")
     require_accepted(device)

@@ -14,10 +14,11 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import RoledView
 from server.accounts.scope import has_role, site_names
-from server.fleet import enrolment, selectors, services, windows
+from server.fleet import agents, enrolment, selectors, services, windows
 from server.fleet.filters import GroupFilter, HardwareProfileFilter, LineFilter, SiteFilter
-from server.fleet.models import Group, HardwareProfile, Line, Site
+from server.fleet.models import AgentRelease, Group, HardwareProfile, Line, Site
 from server.fleet.requests import (
+    GroupChanges,
     LineChanges,
     NewEnrolmentToken,
     NewGroup,
@@ -26,6 +27,7 @@ from server.fleet.requests import (
     NewSite,
 )
 from server.fleet.serializers import (
+    AgentReleaseSerializer,
     GroupSerializer,
     HardwareProfileSerializer,
     IssuedTokenSerializer,
@@ -107,7 +109,9 @@ class LineView(RoledView):
 def _groups(request: Request) -> QuerySet[Group]:
     sites = site_names(request.user)
     seen = None if sites is None else Q(devices__line__site__name__in=sites)
-    return Group.objects.annotate(device_count=Count("devices", filter=seen))
+    return Group.objects.select_related("agent_release").annotate(
+        device_count=Count("devices", filter=seen)
+    )
 
 
 class GroupsView(RoledView, ListAPIView):
@@ -133,11 +137,32 @@ class GroupsView(RoledView, ListAPIView):
 class GroupView(RoledView):
     """``groups/{name}``."""
 
+    write_role = Role.RELEASER
+
     @extend_schema(responses=GroupSerializer)
     def get(self, request: Request, name: str) -> Response:
         """One group."""
         group = selectors.group_named(name)
         return Response(GroupSerializer(_groups(request).get(pk=group.pk)).data)
+
+    @extend_schema(request=GroupChanges, responses=GroupSerializer)
+    def patch(self, request: Request, name: str) -> Response:
+        """Say which agent its devices run; takes a releaser at every site of the group."""
+        changes = read_data(GroupChanges, request.data)
+        group = selectors.group_for(request.user, name, Role.RELEASER)
+        if "agent_release" in changes.model_fields_set:
+            version = changes.agent_release
+            release = selectors.agent_release_named(version) if version else None
+            agents.set_agent_release(group=group, release=release, actor=actor_of(request))
+        return Response(GroupSerializer(_groups(request).get(pk=group.pk)).data)
+
+
+class AgentReleasesView(RoledView, ListAPIView):
+    """``agent-releases``: published on the machine that holds the key, never over the API."""
+
+    serializer_class = AgentReleaseSerializer
+    pagination_class = pages_by("-counter")
+    queryset = AgentRelease.objects.all()
 
 
 class GroupDevicesView(RoledView):

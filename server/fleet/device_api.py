@@ -52,12 +52,18 @@ class DeviceView(RoledView):
     def patch(self, request: Request, device_id: UUID) -> Response:
         """Configure a device; it adopts this with its next poll."""
         changes = read_data(DeviceChanges, request.data)
-        services.configure_device(
-            device=selectors.device_for(request.user, device_id, Role.OPERATOR),
-            cameras=changes.cameras,
-            sample_every_s=changes.sample_every_s,
-            actor=actor_of(request),
-        )
+        device = selectors.device_for(request.user, device_id, Role.OPERATOR)
+        if changes.cameras is not None or changes.sample_every_s is not None:
+            services.configure_device(
+                device=device,
+                cameras=changes.cameras,
+                sample_every_s=changes.sample_every_s,
+                actor=actor_of(request),
+            )
+        if "variant" in changes.model_fields_set:
+            services.assign_variant(
+                device=device, variant=changes.variant or "", actor=actor_of(request)
+            )
         return _detail(request, device_id)
 
 

@@ -16,6 +16,7 @@ from server.accounts import audit
 from server.fleet.keys import fingerprint, normalise_public_key
 from server.fleet.models import Device, EnrolmentToken, Group, HardwareProfile, Line, Membership
 from server.fleet.profiles import architecture_of, match_profile
+from server.fleet.services import announce
 from server.fleet.states import DeviceState
 from server.lib import clock
 from server.lib.errors import Forbidden, Invalid, Unauthenticated, Unavailable
@@ -109,10 +110,11 @@ def enrol_device(*, request: EnrolmentRequest) -> Enrolment:
     if device.state == DeviceState.REVOKED:
         raise Forbidden("This serial has been revoked; enrol under another.", reason="revoked")
     if key == device.public_key:
+        _adopt_variant(device, request.variant)
         return Enrolment(device, Outcome.KNOWN)
     if key != device.pending_public_key:
         _count_use(token)
-        _let_key_wait(device, key)
+        _let_key_wait(device, key, request.variant)
     return Enrolment(device, Outcome.KEY_WAITS)
 
 
@@ -169,6 +171,7 @@ def _create_device(
         line=token.line,
         profile=profile,
         facts=request.facts.model_dump(mode="json"),
+        variant=request.variant or "",
         enrolled_at=clock.now(),
     )
     try:
@@ -180,12 +183,23 @@ def _create_device(
     if token.group is not None:
         Membership.objects.create(group=token.group, device=device, joined_at=clock.now())
     _record(device, "enrol", {"state": state, "key": fingerprint(key), "token": token.pk})
+    if device.variant:
+        _record(device, "adopt_variant", {"variant": device.variant})
     return Enrolment(device, Outcome.ENROLLED)
 
 
-def _let_key_wait(device: Device, key: str) -> None:
-    device.pending_public_key = key
-    device.save(update_fields=["pending_public_key"])
+def _adopt_variant(device: Device, variant: str | None) -> None:
+    """Take the device's word where this server has none; otherwise its own word stands."""
+    if variant and not device.variant:
+        device.variant = variant
+        device.save(update_fields=["variant"])
+        _record(device, "adopt_variant", {"variant": variant})
+        announce([device.pk])
+
+
+def _let_key_wait(device: Device, key: str, variant: str | None) -> None:
+    device.pending_public_key, device.pending_variant = key, variant or ""
+    device.save(update_fields=["pending_public_key", "pending_variant"])
     _record(device, "offer_key", {"key": fingerprint(key)})
 
 

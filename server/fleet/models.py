@@ -7,6 +7,8 @@ import uuid
 from django.db import models
 
 from inference_core.contract.build import ProfileSpec, TensorRtProfile
+from inference_core.contract.device import AgentRef
+from inference_core.contract.release import TargetRef
 from inference_core.contract.serve import Camera as CameraMessage
 from inference_core.contract.window import UpdateWindow
 from server.fleet.states import DeviceState
@@ -89,6 +91,12 @@ class Device(models.Model):
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="devices")
     facts = models.JSONField(default=dict)
     sample_every_s = models.FloatField(default=10.0)
+    variant = models.SlugField(
+        max_length=100, blank=True, help_text="Its arm of an experiment; empty is none."
+    )
+    pending_variant = models.SlugField(
+        max_length=100, blank=True, help_text="What came with the key that waits."
+    )
     enrolled_at = models.DateTimeField()
 
     class Meta:
@@ -111,6 +119,7 @@ class Presence(models.Model):
     running_sha256 = models.CharField(max_length=64, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
     shadow_sha256 = models.CharField(max_length=64, blank=True)
+    variant = models.SlugField(max_length=100, blank=True)
 
     def __str__(self) -> str:
         return f"{self.device} at {self.last_seen_at}"
@@ -154,11 +163,38 @@ class Camera(models.Model):
         )
 
 
+class AgentRelease(models.Model):
+    """A signed wheel with the agent's own code. ``counter`` only grows."""
+
+    version = models.CharField(max_length=40, unique=True)
+    counter = models.PositiveBigIntegerField(unique=True)
+    path = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64)
+    length = models.BigIntegerField()
+    published_at = models.DateTimeField()
+    published_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-counter"]
+
+    def __str__(self) -> str:
+        return self.version
+
+    @property
+    def ref(self) -> AgentRef:
+        """The wheel as it goes into a goal."""
+        target = TargetRef(path=self.path, sha256=self.sha256, length=self.length)
+        return AgentRef(target=target, version=self.version)
+
+
 class Group(models.Model):
     """A set of devices that are managed together."""
 
     name = models.SlugField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
+    agent_release = models.ForeignKey(
+        AgentRelease, models.PROTECT, null=True, blank=True, related_name="groups"
+    )
     devices = models.ManyToManyField(Device, through="Membership", related_name="groups")
 
     def __str__(self) -> str:

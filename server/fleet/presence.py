@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 
 def write(*, device: Device, report: Report) -> None:
-    """Store what a device says of itself, now."""
+    """Store what a device says of itself, now; ``device`` comes with its presence so far."""
+    _tell_of_variant(device, report.variant or "")
     Presence.objects.bulk_create(
         [
             Presence(
@@ -42,6 +43,7 @@ def write(*, device: Device, report: Report) -> None:
                 running_sha256=report.running_sha256 or "",
                 agent_version=report.agent_version[:40],
                 shadow_sha256=report.shadow_sha256 or "",
+                variant=report.variant or "",
             )
         ],
         update_conflicts=True,
@@ -53,8 +55,22 @@ def write(*, device: Device, report: Report) -> None:
             "running_sha256",
             "agent_version",
             "shadow_sha256",
+            "variant",
         ],
     )
+
+
+def _tell_of_variant(device: Device, said: str) -> None:
+    """Log the edges: a device that takes itself for another arm spoils two of them."""
+    known: Presence | None = getattr(device, "presence", None)
+    before = known.variant if known else ""
+    if not said or said == before:
+        return
+    if said != device.variant:
+        arm = device.variant or "no variant"
+        logger.warning("%s says that it is in %s; it is in %s here", device, said, arm)
+    elif before:
+        logger.info("%s is in the variant %s again, as it should be", device, said)
 
 
 def hear(presences: Mapping[UUID, bool]) -> None:
@@ -63,12 +79,15 @@ def hear(presences: Mapping[UUID, bool]) -> None:
     Only devices that are accepted, and have polled before, are heard; it may be said twice.
     """
     known = Presence.objects.filter(device__state=DeviceState.ACCEPTED)
-    came = [device_id for device_id, is_here in presences.items() if is_here]
-    gone = [device_id for device_id, is_here in presences.items() if not is_here]
-    if came:
-        known.filter(device_id__in=came).update(last_seen_at=clock.now(), left_at=None)
-    if gone:
-        known.filter(device_id__in=gone).update(left_at=clock.now())
+    now, ids = clock.now(), list(presences)
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        came = [device_id for device_id in chunk if presences[device_id]]
+        gone = [device_id for device_id in chunk if not presences[device_id]]
+        if came:
+            known.filter(device_id__in=came).update(last_seen_at=now, left_at=None)
+        if gone:
+            known.filter(device_id__in=gone).update(left_at=now)
 
 
 def note(device_id: UUID | str) -> None:

@@ -51,6 +51,12 @@ class NewGroup(Document):
     title: str = Field(min_length=1, max_length=200)
 
 
+class GroupChanges(Document):
+    """``PATCH groups/{name}``: what is left out stays; null keeps the agents that run."""
+
+    agent_release: str | None = Field(default=None, max_length=40)
+
+
 class NewMembers(Document):
     """``POST groups/{name}/devices``."""
 
@@ -84,6 +90,7 @@ class DeviceChanges(Document):
 
     cameras: tuple[NewCamera, ...] | None = Field(default=None, max_length=64)
     sample_every_s: float | None = Field(default=None, gt=0, le=86_400)
+    variant: Slug | None = Field(default=None, description="null takes it out of its arm.")
 
 
 class Decision(Document):

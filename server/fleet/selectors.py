@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet
 from inference_core.contract.device import DeviceConfig
 from server.accounts.models import Role, User
 from server.accounts.scope import site_names
-from server.fleet.models import Device, Group, HardwareProfile, Line, Presence, Site
+from server.fleet.models import AgentRelease, Device, Group, HardwareProfile, Line, Presence, Site
 from server.fleet.states import DeviceState
 from server.lib.errors import Forbidden, NotFound
 
@@ -138,6 +138,19 @@ def group_for(user: Caller, name: str, role: Role = Role.VIEWER) -> Group:
     if groups_within(user).filter(name=name).exists():
         raise Forbidden(f"This needs the role {role.value} at every site of the group {name!r}.")
     raise NotFound(f"There is no group {name!r} in your scope.")
+
+
+def agent_release_of(device: Device) -> AgentRelease | None:
+    """The newest agent that one of its groups should run; None is the one that it has."""
+    return AgentRelease.objects.filter(groups__devices=device).order_by("-counter").first()
+
+
+def agent_release_named(version: str) -> AgentRelease:
+    """A published agent; NotFound where there is none."""
+    release = AgentRelease.objects.filter(version=version).first()
+    if release is None:
+        raise NotFound(f"There is no agent release {version!r}; publish its wheel first.")
+    return release
 
 
 def profiles_in_use() -> QuerySet[HardwareProfile]:

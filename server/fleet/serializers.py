@@ -6,8 +6,17 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from server.fleet.keys import fingerprint
-from server.fleet.models import Camera, Device, Group, HardwareProfile, Line, Presence, Site
-from server.fleet.selectors import PresenceWord, presence
+from server.fleet.models import (
+    AgentRelease,
+    Camera,
+    Device,
+    Group,
+    HardwareProfile,
+    Line,
+    Presence,
+    Site,
+)
+from server.fleet.selectors import PresenceWord, agent_release_of, presence
 from server.lib import clock
 
 
@@ -36,10 +45,21 @@ class GroupSerializer(serializers.ModelSerializer):
     """A group. ``device_count`` counts the devices within the caller's sites."""
 
     device_count = serializers.IntegerField()
+    agent_release = serializers.CharField(
+        source="agent_release.version", default=None, allow_null=True
+    )
 
     class Meta:
         model = Group
-        fields = ("name", "title", "device_count")
+        fields = ("name", "title", "device_count", "agent_release")
+
+
+class AgentReleaseSerializer(serializers.ModelSerializer):
+    """A signed wheel with the agent's own code."""
+
+    class Meta:
+        model = AgentRelease
+        fields = ("version", "counter", "sha256", "length", "published_at", "published_by")
 
 
 class HardwareProfileSerializer(serializers.ModelSerializer):
@@ -152,6 +172,9 @@ class DeviceDetailSerializer(DeviceSerializer):
     cameras = CameraSerializer(many=True)
     key_fingerprint = serializers.SerializerMethodField()
     new_key_fingerprint = serializers.SerializerMethodField()
+    reported_variant = serializers.SerializerMethodField()
+    reported_shadow_sha256 = serializers.SerializerMethodField()
+    wanted_agent = serializers.SerializerMethodField()
     facts = serializers.DictField()
 
     class Meta(DeviceSerializer.Meta):
@@ -161,8 +184,27 @@ class DeviceDetailSerializer(DeviceSerializer):
             "sample_every_s",
             "key_fingerprint",
             "new_key_fingerprint",
+            "variant",
+            "reported_variant",
+            "reported_shadow_sha256",
+            "wanted_agent",
             "facts",
         )
+
+    def get_reported_variant(self, device: Device) -> str | None:
+        """The arm that it takes itself for; differs from ``variant`` where something is wrong."""
+        row = _last_poll(device)
+        return (row.variant or None) if row else None
+
+    def get_reported_shadow_sha256(self, device: Device) -> str | None:
+        """Digest of the release that runs in its shadow, as it says."""
+        row = _last_poll(device)
+        return (row.shadow_sha256 or None) if row else None
+
+    def get_wanted_agent(self, device: Device) -> str | None:
+        """Version of the agent that it should run; null is the one that it has."""
+        release = agent_release_of(device)
+        return release.version if release else None
 
     def get_key_fingerprint(self, device: Device) -> str:
         """SHA-256 of the key in force."""

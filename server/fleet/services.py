@@ -113,6 +113,22 @@ def configure_device(
     announce([device.pk])
 
 
+@transaction.atomic
+def assign_variant(*, device: Device, variant: str, actor: str) -> None:
+    """Put a device into an arm of an experiment; empty takes it out."""
+    before, device.variant = device.variant, variant
+    device.save(update_fields=["variant"])
+    _record(
+        actor,
+        "assign_variant",
+        "device",
+        str(device.pk),
+        before={"variant": before},
+        after={"variant": variant},
+    )
+    announce([device.pk])
+
+
 def _replace_cameras(device: Device, cameras: Sequence[CameraMessage]) -> None:
     names = [camera.name for camera in cameras]
     if len(set(names)) != len(names):
@@ -141,17 +157,24 @@ def accept_device(
         raise Conflict("The device is accepted already, and no new key waits.")
     if device.state != DeviceState.ACCEPTED:
         move(DEVICE, device, DeviceState.ACCEPTED, actor=actor, reason=reason)
-    _record(actor, "accept", "device", str(device.pk), reason, after={"key": fingerprint(key)})
+    after = {"key": fingerprint(key), "variant": device.variant}
+    _record(actor, "accept", "device", str(device.pk), reason, after=after)
     announce([device.pk])
 
 
 def _switch_key(device: Device) -> None:
     changed = Device.objects.filter(
         pk=device.pk, pending_public_key=device.pending_public_key
-    ).update(public_key=device.pending_public_key, pending_public_key="")
+    ).update(
+        public_key=device.pending_public_key,
+        pending_public_key="",
+        variant=device.variant or device.pending_variant,
+        pending_variant="",
+    )
     if not changed:
         raise StaleState("The key that waited has changed meanwhile; read the device again.")
     device.public_key, device.pending_public_key = device.pending_public_key, ""
+    device.variant, device.pending_variant = device.variant or device.pending_variant, ""
 
 
 def quarantine_device(*, device: Device, actor: str, reason: str) -> None:

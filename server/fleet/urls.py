@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("groups/<str:name>", api.GroupView.as_view()),
     path("groups/<str:name>/devices", api.GroupDevicesView.as_view()),
     path("groups/<str:name>/devices/<uuid:device_id>", api.GroupDeviceView.as_view()),
+    path("agent-releases", api.AgentReleasesView.as_view()),
     path("hardware-profiles", api.HardwareProfilesView.as_view()),
     path("enrolment-tokens", api.EnrolmentTokensView.as_view()),
     path("devices", device_api.DevicesView.as_view()),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from django.db import IntegrityError, transaction
 from tuf.api.metadata import Metadata, Root, Targets
 
-from inference_core.contract.release import profile_role
+from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE, profile_role
 from server.lib import blobs, clock
-from server.lib.errors import Conflict, NotFound, Unavailable
+from server.lib.errors import Conflict, Invalid, NotFound, Unavailable
 from server.trust import keys, repository
 from server.trust.models import MetadataFile, SignedTarget
 from server.trust.repository import AnyRole, TargetToSign
@@ -41,14 +41,18 @@ def ensure_repository() -> None:
 
 
 def ensure_profile_role(profile: str) -> None:
-    """Let the key of ``profile``, made now if need be, sign for its targets and no others."""
-    if newest(profile_role(profile)) is not None:
+    """Let the key of ``profile``, made now if need be, sign for its targets and no others.
+
+    ``ANY_PROFILE`` is the agent's own code, which has a role and paths of its own.
+    """
+    role = role_of(profile)
+    if newest(role) is not None:
         return
     ensure_repository()
     with transaction.atomic():
         _lock()
-        if newest(profile_role(profile)) is None:
-            keys.make_key(profile_role(profile))
+        if newest(role) is None:
+            keys.make_key(role)
             _delegate(profile)
 
 
@@ -67,6 +71,18 @@ def publish_targets(profile: str, targets: Sequence[TargetToSign]) -> None:
         if _insert_targets(profile, targets):
             _store_profile(profile)
             _store_snapshot()
+
+
+def role_of(profile: str) -> str:
+    """The role that signs for ``profile``; Invalid for a name that would pass for the agent's."""
+    if profile == AGENT_ROLE:
+        raise Invalid(f"{profile!r} is no name for a hardware profile: its paths are the agent's.")
+    return AGENT_ROLE if profile == ANY_PROFILE else profile_role(profile)
+
+
+def paths_of(profile: str) -> str:
+    """What that role may sign."""
+    return f"{AGENT_ROLE if profile == ANY_PROFILE else profile}/*/*"
 
 
 def refresh_timestamp() -> list[str]:
@@ -104,10 +120,10 @@ def _store_first() -> None:
 
 
 def _delegate(profile: str) -> None:
-    role = profile_role(profile)
+    role = role_of(profile)
     targets = _read("targets")
     public = keys.load_signer(role).public_key
-    repository.delegate(targets, role, [f"{profile}/*/*"], public)
+    repository.delegate(targets, role, [paths_of(profile)], public)
     targets.expires = repository.expiry("targets", clock.now())
     _store("targets", targets)
     _store_profile(profile)
@@ -115,7 +131,7 @@ def _delegate(profile: str) -> None:
 
 
 def _store_profile(profile: str) -> None:
-    role = profile_role(profile)
+    role = role_of(profile)
     rows = SignedTarget.objects.filter(profile=profile)
     targets = [TargetToSign(t.path, t.sha256, t.length, t.custom_fields) for t in rows]
     expires = repository.expiry(role, clock.now())

@@ -9,7 +9,9 @@ from django.urls import reverse
 
 from inference_core.contract.device import ShadowLimits
 from inference_core.contract.window import UpdateWindow
-from server.fleet.models import Device
+from server.fleet.agents import set_agent_release
+from server.fleet.models import AgentRelease, Device, Presence
+from server.fleet.services import assign_variant
 from server.fleet.windows import set_update_window
 from server.rollouts.services import start_shadow
 from server.telemetry.models import ShadowHour
@@ -90,3 +92,21 @@ def test_a_shadow_is_summed_up_in_one_sentence_on_device_and_rollout(
         assert f"board-inspection-2 board-inspection-1 {said}" in page
         assert "7 faults of the new: not finite" in page
         assert "0.40 %" in page
+
+
+def test_wanted_and_running_agents_and_a_strange_variant_are_told(
+    world: World, sign_in: SignIn
+) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    text = page_of(client, device)
+    assert "Agent 0.1.0 Machine" in text
+    release = AgentRelease.objects.create(
+        version="0.2.0", counter=1, length=1, published_at=world.now
+    )
+    set_agent_release(group=world.group, release=release, actor="test")
+    assign_variant(device=device, variant="arm-a", actor="test")
+    Presence.objects.filter(device=device).update(variant="arm-b")
+    text = page_of(client, device)
+    assert "Agent 0.1.0, 0.2.0 wanted Not yet Variant arm-a Reports another it says arm-b" in text
+    Presence.objects.filter(device=device).update(variant="arm-a", agent_version="0.2.0")
+    assert "Agent 0.2.0, 0.2.0 wanted Variant arm-a Machine" in page_of(client, device)

@@ -11,7 +11,7 @@ from inference_core.contract.release import TargetRef
 from inference_core.contract.words import TERMINAL_PHASES
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
-from server.fleet.selectors import config_of
+from server.fleet.selectors import agent_release_of, config_of
 from server.rollouts.models import Deployment, Desired
 from server.rollouts.selectors.shadows import Shadow, shadow_of
 from server.telemetry.selectors import wanted_logs
@@ -28,11 +28,12 @@ def goal_of(device: Device) -> Goal:
     deployment = desired.deployment if desired else None
     if deployment is not None and deployment.phase in TERMINAL_PHASES:
         deployment = None
-    shadow = _shadow(device, desired)
+    shadow, agent = _shadow(device, desired), agent_release_of(device)
     return Goal(
         generation=desired.generation if desired else 0,
         release=_target_ref(desired.target if desired else None),
         deployment=deployment and DeploymentRef(id=deployment.pk, version=deployment.version),
+        variant=device.variant or None,
         shadow=_target_ref(shadow.target) if shadow else None,
         shadow_limits=shadow.limits if shadow else ShadowLimits(),
         config=config_of(device),
@@ -40,6 +41,7 @@ def goal_of(device: Device) -> Goal:
         poll_s=settings.ENV.poll_s,
         window=device.line.window,
         broker=settings.ENV.push_broker(),
+        agent=agent.ref if agent else None,
         wanted_logs=wanted_logs(device),
     )
 
