@@ -54,12 +54,14 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """One device."""
     now = clock.now()
     view = device_reads.device_view(device_id, sites_of(request), now)
+    health = device_reads.health_of(view.device)
     user, site = signed_in_user(request), view.device.line.site.name
     context = {
         "view": view,
         "device": view.device,
         "figures": device_reads.figures_of(view.device, now),
-        "health": device_reads.health_of(view.device),
+        "health": health,
+        "cameras": device_reads.cameras_of(view.device, health),
         "samples": device_reads.samples_of(view.device),
         "wanted_shadow": shadows.wanted_shadow(view.device),
         "shadows": shadows.shadows_on(view.device, now),

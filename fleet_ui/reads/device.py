@@ -18,7 +18,7 @@ from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Event, Gap, Health
 from server.fleet.keys import fingerprint
-from server.fleet.models import Device
+from server.fleet.models import Camera, Device
 from server.fleet.selectors import agent_release_of
 from server.fleet.states import DeviceState
 from server.lib.errors import NotFound
@@ -26,7 +26,7 @@ from server.lib.models import StateEvent
 from server.review.models import Sample
 from server.rollouts.models import TERMINAL, Deployment
 from server.telemetry.models import LogRequest, TelemetryRecord
-from server.telemetry.selectors import TOTAL, FrameFigures, hours_of, recent_events
+from server.telemetry.selectors import TOTAL, FrameFigures, gap_in_words, hours_of, recent_events
 
 SAMPLES, EVENTS, HEALTH_RECORDS, HOURS, LOGS = 6, 20, 60, 24, 5
 
@@ -81,6 +81,19 @@ class HealthView:
     cpu_line: str
     memory_line: str
     temperature_line: str
+
+    @property
+    def sensors(self) -> list[tuple[str, float]]:
+        """Temperatures in °C by sensor, the hottest first."""
+        return sorted(self.now.temperatures_c.items(), key=lambda item: -item[1])
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """A camera as it is configured, with what its newest frame was; empty is not told."""
+
+    camera: Camera
+    state: str
 
 
 @dataclass(frozen=True)
@@ -200,6 +213,12 @@ def health_of(device: Device) -> HealthView | None:
     )
 
 
+def cameras_of(device: Device, health: HealthView | None) -> list[CameraView]:
+    """Every camera that is configured, by name."""
+    states = health.now.cameras if health else {}
+    return [CameraView(camera, states.get(camera.name, "")) for camera in device.cameras.all()]
+
+
 def samples_of(device: Device) -> list[SampleView]:
     """The latest sampled frames, newest first."""
     return [sample_view(sample) for sample in device.samples.order_by("-captured_at")[:SAMPLES]]
@@ -225,9 +244,8 @@ def history_of(device: Device) -> list[Happening]:
 def _told(device: Device) -> Iterable[Happening]:
     for record in recent_events(devices=Device.objects.filter(pk=device.pk), limit=EVENTS):
         if record.kind == "gap":
-            gap = Gap.model_validate(record.body)
-            lost = f"records {gap.first_seq} to {gap.last_seq} were dropped: {gap.reason}"
-            yield Happening(record.captured_at, "Gap", lost.replace("_", " "), "device")
+            lost = gap_in_words(Gap.model_validate(record.body))
+            yield Happening(record.captured_at, "Gap", lost, "device")
         else:
             event = Event.model_validate(record.body)
             what = event.name.replace("_", " ").replace("-", " ")

@@ -25,10 +25,11 @@ SHAPES = {
 
 TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
-    "received",
+    "received ok",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
-    "warm",
-    "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap",
+    "warm too_late",
+    "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
+    "no_input corrupt_image",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "
     "probation waiting_window moving scheduled",
     "idle": "pending queued draft waiting slower no_goal certified not_signed",
@@ -48,6 +49,9 @@ LABELS = {
     "fail": "Fail",
     "hold": "Hold",
     "running_goal": "Running its goal",
+    "no_input": "No picture",
+    "corrupt_image": "Broken pictures",
+    "ok": "Good",
 }
 
 

@@ -1,4 +1,4 @@
-"""Figures of one device."""
+"""Figures of one device, its health, and what happened on it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from pydantic import Field
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference_core.contract.base import Document, Message
 from inference_core.contract.histogram import ExponentialHistogram
-from inference_core.contract.telemetry import Health
+from inference_core.contract.telemetry import Gap, Health
 from server.accounts.permissions import RoledView
 from server.fleet.selectors import device_for
 from server.lib import clock
 from server.lib.messages import read_data
-from server.telemetry.models import HourSummary
-from server.telemetry.selectors import FrameFigures, hours_of, latest_health
+from server.lib.pagination import pages_by
+from server.telemetry.models import HourSummary, TelemetryRecord
+from server.telemetry.selectors import FrameFigures, gap_in_words, hours_of, latest_health
 
 
 class FiguresQuery(Document):
@@ -76,6 +79,41 @@ class FiguresView(RoledView):
             health=latest_health([device.pk]).get(device.pk),
         )
         return Response(reply.model_dump(mode="json"))
+
+
+class EventSerializer(serializers.ModelSerializer):
+    """Something that happened on a device; a gap stands for records that never came."""
+
+    name = serializers.SerializerMethodField()
+    detail = serializers.SerializerMethodField()
+
+    class Meta:
+        model = TelemetryRecord
+        fields = ("id", "kind", "name", "detail", "captured_at", "received_at")
+
+    def get_name(self, record: TelemetryRecord) -> str:
+        """Name of the event, or gap."""
+        return str(record.body.get("name", record.kind))
+
+    def get_detail(self, record: TelemetryRecord) -> str:
+        """One sentence for a person; empty for an event whose name says it all."""
+        if record.kind == "gap":
+            return gap_in_words(Gap.model_validate(record.body))
+        return str(record.body.get("detail", ""))
+
+
+class DeviceEventsView(RoledView, ListAPIView):
+    """``devices/{id}/events``: as they came in, the newest first."""
+
+    serializer_class = EventSerializer
+    pagination_class = pages_by("-pk")
+
+    def get_queryset(self) -> QuerySet[TelemetryRecord]:
+        """Events and gaps of one device; NotFound where it lies outside the caller's scope."""
+        if getattr(self, "swagger_fake_view", False):
+            return TelemetryRecord.objects.none()
+        device = device_for(self.request.user, self.kwargs["device_id"])
+        return device.records.filter(kind__in=("event", "gap"))
 
 
 def _by_release(rows: QuerySet[HourSummary]) -> tuple[ReleaseFigures, ...]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Max, QuerySet, Sum
 
 from inference_core.contract.histogram import ExponentialHistogram
-from inference_core.contract.telemetry import Health
+from inference_core.contract.telemetry import Gap, Health
 from server.accounts.models import Role
 from server.accounts.scope import site_names
 from server.fleet.models import Device
@@ -125,6 +125,23 @@ def recent_events(*, devices: QuerySet[Device], limit: int = 50) -> list[Telemet
     """Events and gaps of ``devices`` as they came in, the newest first."""
     records = TelemetryRecord.objects.filter(device__in=devices, kind__in=("event", "gap"))
     return list(records.select_related("device").order_by("-pk")[:limit])
+
+
+_WHY_DROPPED = {
+    "disk_full": "the disk was full",
+    "corrupt": "they could not be read back",
+    "refused": "the server never takes them",
+    "forgotten": "this server had taken them, and was restored from a backup since",
+}
+
+
+def gap_in_words(gap: Gap) -> str:
+    """Which records are missing for ever, and why."""
+    if gap.first_seq == gap.last_seq:
+        records = f"Record {gap.last_seq} is"
+    else:
+        records = f"Records {gap.first_seq} to {gap.last_seq} are"
+    return f"{records} missing: {_WHY_DROPPED[gap.reason]}."
 
 
 SHADOW_COUNTS = (

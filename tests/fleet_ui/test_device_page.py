@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable
 
 from django.test import Client
@@ -10,11 +12,11 @@ from django.urls import reverse
 from inference_core.contract.device import ShadowLimits
 from inference_core.contract.window import UpdateWindow
 from server.fleet.agents import set_agent_release
-from server.fleet.models import AgentRelease, Device, Presence
+from server.fleet.models import AgentRelease, Camera, Device, Presence
 from server.fleet.services import assign_variant
 from server.fleet.windows import set_update_window
 from server.rollouts.services import start_shadow
-from server.telemetry.models import ShadowHour
+from server.telemetry.models import ShadowHour, TelemetryRecord
 from tests.fleet_ui.test_pages import text_of
 from tests.fleet_ui.world import World, target_for
 
@@ -110,3 +112,55 @@ def test_wanted_and_running_agents_and_a_strange_variant_are_told(
     assert "Agent 0.1.0, 0.2.0 wanted Not yet Variant arm-a Reports another it says arm-b" in text
     Presence.objects.filter(device=device).update(variant="arm-a", agent_version="0.2.0")
     assert "Agent 0.2.0, 0.2.0 wanted Variant arm-a Machine" in page_of(client, device)
+
+
+def test_health_tells_of_sensors_power_throttling_and_starts(world: World, sign_in: SignIn) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    assert "Sensors" not in page_of(client, device)
+    newest = TelemetryRecord.objects.filter(device=device, kind="health").latest("captured_at")
+    newest.body |= {
+        "temperatures_c": {"gpu-thermal": 71.2, "cpu-thermal": 83.0},
+        "power_w": 14.26,
+        "gpu_share": 0.87,
+        "throttled": True,
+        "throttle_reasons": ["under-voltage", "soft-temperature-limit"],
+        "child_starts": 3,
+    }
+    newest.save()
+    text = page_of(client, device)
+    assert "Sensors cpu-thermal 83 °C , gpu-thermal 71 °C" in text
+    assert "Throttled yes: under-voltage, soft-temperature-limit" in text
+    assert "Power 14.3 W" in text
+    assert "started 3 times since the agent's own start" in text
+    assert re.search(r"GPU 0\.87 87 %", text)
+
+
+def test_every_camera_has_its_state_or_a_dash(world: World, sign_in: SignIn) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    Camera.objects.create(device=device, name="side", address="file:///b")
+    Camera.objects.create(device=device, name="new", address="file:///c")
+    newest = TelemetryRecord.objects.filter(device=device, kind="health").latest("captured_at")
+    newest.body |= {"cameras": {"top": "ok", "side": "no_input", "gone": "ok"}}
+    newest.save()
+    text = page_of(client, device)
+    for row in ("new – main", "side No picture main", "top Good main"):
+        assert row in text
+
+
+def test_a_gap_says_what_is_missing_and_why(world: World, sign_in: SignIn) -> None:
+    device = world.devices[0]
+    for seq, reason in enumerate(("disk_full", "corrupt", "refused", "forgotten"), start=200):
+        TelemetryRecord.objects.create(
+            device=device,
+            boot_id=uuid.uuid4(),
+            seq=seq,
+            kind="gap",
+            captured_at=world.now,
+            received_at=world.now,
+            body={"kind": "gap", "first_seq": seq - 9, "last_seq": seq, "reason": reason},
+        )
+    text = page_of(sign_in("ada"), device)
+    assert "Records 191 to 200 are missing: the disk was full." in text
+    assert "they could not be read back." in text
+    assert "the server never takes them." in text
+    assert "this server had taken them, and was restored from a backup since." in text

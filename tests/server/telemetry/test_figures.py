@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from inference_core.contract.telemetry import Gap
 from server.accounts.models import Role
 from server.fleet.models import Device, Line
 from server.lib import clock
@@ -16,6 +19,7 @@ from server.telemetry.models import HourSummary
 from server.telemetry.selectors import (
     frame_figures,
     frame_figures_by_device,
+    gap_in_words,
     latest_health,
     recent_events,
 )
@@ -107,3 +111,39 @@ def test_it_refuses_figures_of_another_sites_device(
 ) -> None:
     client: APIClient = somebody(Role.ADMIN, "elsewhere")  # type: ignore[operator]  # a factory
     assert client.get(f"/api/v1/devices/{boxes[0].device_id}/figures").status_code == 404
+
+
+def test_the_api_has_all_that_a_board_tells_of_itself(
+    box: Box, somebody: Callable[..., APIClient]
+) -> None:
+    told = {
+        "temperatures_c": {"cpu-thermal": 83.0},
+        "power_w": 14.2,
+        "gpu_share": 0.9,
+        "throttled": True,
+        "throttle_reasons": ["under-voltage"],
+        "cameras": {"top": "no_input"},
+        "child_starts": 3,
+    }
+    box.send_telemetry({"boot_id": str(box.boot_id), "records": [health(1, **told)]})
+    path = f"/api/v1/devices/{box.device_id}/figures"
+    found = somebody(Role.VIEWER, "works").get(path).json()["health"]
+    assert {name: found[name] for name in told} == told
+
+
+def test_events_and_gaps_are_listed_in_words_within_the_scope(
+    boxes: list[Box], somebody: Callable[..., APIClient], foreign_line: Line
+) -> None:
+    path = f"/api/v1/devices/{boxes[0].device_id}/events"
+    lost, started = somebody(Role.VIEWER, "works", name="vera").get(path).json()["results"]
+    assert (lost["kind"], lost["name"]) == ("gap", "gap")
+    assert lost["detail"] == "Records 5 to 6 are missing: the disk was full."
+    assert (started["kind"], started["name"], started["detail"]) == ("event", "started", "")
+    stranger = somebody(Role.ADMIN, "elsewhere", name="otto")
+    assert stranger.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("reason", get_args(Gap.model_fields["reason"].annotation))
+def test_every_reason_of_a_gap_has_words(reason: str) -> None:
+    words = gap_in_words(Gap.model_validate({"first_seq": 7, "last_seq": 7, "reason": reason}))
+    assert words.startswith("Record 7 is missing: ")
