@@ -5,16 +5,15 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Certificate, Identity
 from device_agent.log import logger
 from inference_core.contract.device import CertificateReply, CertificateRequest, Goal
-
-if TYPE_CHECKING:
-    from cryptography import x509
 
 _USED_SHARE = (0.60, 0.70)
 """Renewed when about two thirds of the life are over, each device at another moment."""
@@ -86,19 +85,13 @@ class Certificates:
     def _judge(self, reply: CertificateReply, device_id: str) -> None:
         """Shown to a broker, a certificate of another device would only earn refusals."""
         first = _load(reply)
-        names = [
-            str(name.value) for name in first.subject if name.oid.dotted_string == _COMMON_NAME
-        ]
+        common = first.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = [str(name.value) for name in common]
         if names != [device_id] or not self._identity.owns(first.public_key()):
             raise Rejected(f"the server sent a certificate of {names}, not this device's")
 
 
-_COMMON_NAME = "2.5.4.3"
-
-
 def _load(reply: CertificateReply) -> x509.Certificate:
-    from cryptography import x509  # 9 MB that only a device with a broker pays
-
     try:
         x509.load_pem_x509_certificates(reply.ca.encode())
         return x509.load_pem_x509_certificates(reply.certificate.encode())[0]

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import jwt
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -80,8 +81,6 @@ class Identity:
 
     def make_csr(self, device_id: uuid.UUID) -> str:
         """A PKCS #10 request, PEM, signed with the device's own key."""
-        from cryptography import x509  # 9 MB that only a device with a broker pays
-
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(device_id))])
         request = x509.CertificateSigningRequestBuilder().subject_name(subject)
         return request.sign(self._key, None).public_bytes(Encoding.PEM).decode()

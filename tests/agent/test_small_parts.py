@@ -115,10 +115,10 @@ def test_the_screen_says_what_is_wrong_in_words() -> None:
     assert "Start it with" in draw(None, is_running=False)
 
 
-def test_the_agent_loads_no_runtime_and_no_tuf_before_a_deployment() -> None:
+def test_the_agent_loads_no_runtime_tuf_or_paho_before_they_are_wanted() -> None:
     script = (
         "import sys, device_agent.agent\n"
-        "heavy = {'numpy', 'cv2', 'onnxruntime', 'openvino', 'django', 'tuf', 'psutil'}\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'openvino', 'django', 'tuf', 'psutil', 'paho'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(

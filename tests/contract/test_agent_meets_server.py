@@ -11,11 +11,12 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from device_agent.certificates import Certificates
 from device_agent.config import Config
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
-from inference_core.contract.device import DeviceFacts, EnrolmentRequest, Report
+from inference_core.contract.device import Broker, DeviceFacts, EnrolmentRequest, Goal, Report
 from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Batch, Event, Record, SampleMeta
 from server.fleet.enrolment import issue_enrolment_token
@@ -111,6 +112,23 @@ def test_signed_metadata_is_fetched(gateway: Gateway) -> None:
         assert response.json()["signed"]["_type"] == "timestamp"
     with gateway.open_file("metadata/99.root.json") as response:
         assert response.status_code == 404
+
+
+def test_a_device_gets_a_certificate_for_its_own_key(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"broker_host": "broker.example.com"})
+    identity = Identity(tmp_path / "identity")
+    goal = Goal(generation=0, broker=Broker(host="broker.example.com"))
+    Certificates(identity, gateway).turn(goal)
+    assert identity.certificate is not None
+    identity.make_tls_context(identity.certificate)  # OpenSSL finds key and certificate a pair
+
+
+def test_a_server_without_a_broker_gives_no_certificate(gateway: Gateway, tmp_path: Path) -> None:
+    goal = Goal(generation=0, broker=Broker(host="broker.example.com"))
+    with pytest.raises(Rejected, match="broker"):
+        Certificates(Identity(tmp_path / "identity"), gateway).turn(goal)
 
 
 def test_a_revoked_device_is_told_so(gateway: Gateway) -> None:
