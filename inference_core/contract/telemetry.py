@@ -55,7 +55,9 @@ class Health(Message):
     child_rss_bytes: int | None = None
     uptime_s: float | None = None
     temperatures_c: dict[str, float] = added({}, description="By sensor, as the board names it.")
-    power_w: float | None = added(None, description="What the whole board draws.")
+    power_w: float | None = added(
+        None, description="What the whole board draws; of a PC, at least its processors."
+    )
     gpu_share: float | None = added(None)
     throttle_reasons: tuple[Slug, ...] = added((), description="Why, where throttled is true.")
     cameras: dict[Slug, CameraState] = added({})
