@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from inference_core.contract.base import Document
 from inference_core.contract.device import ProbationLimits
@@ -44,6 +44,12 @@ class ErrorLimit(Document):
         return self
 
 
+class ProbationRules(ProbationLimits, Document):
+    """The contract's limits as a person writes them: a typing mistake is no silent default."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
 class RolloutPolicy(Document):
     """The gate of every stage, the pace, and how each device proves itself.
 
@@ -74,7 +80,7 @@ class RolloutPolicy(Document):
     when_offline: Literal["wait", "skip", "fail"] = "wait"
     max_skip_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.1
     max_concurrent: int = Field(default=50, ge=1, le=100_000)
-    probation: ProbationLimits = ProbationLimits()
+    probation: ProbationRules = ProbationRules()
 
     def max_skipped(self, devices: int) -> int:
         """How many of a stage's ``devices`` may be left behind offline."""

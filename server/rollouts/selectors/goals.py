@@ -66,4 +66,6 @@ def _target_ref(target: ReleaseTarget | None) -> TargetRef | None:
 
 
 def _probation(deployment: Deployment | None) -> ProbationLimits:
-    return deployment.rollout.rules.probation if deployment else ProbationLimits()
+    if deployment is None:
+        return ProbationLimits()
+    return ProbationLimits.model_validate(deployment.rollout.rules.probation.model_dump())

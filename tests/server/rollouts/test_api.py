@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 from rest_framework.test import APIClient
 
+from inference_core.contract.device import Goal, ProbationLimits
 from server.accounts.models import Role, User
 from server.accounts.services import assign_role
 from server.rollouts.models import Rollout
+from server.rollouts.policy import RolloutPolicy
+from server.rollouts.selectors import goal_of
 from tests.server.rollouts.plant import Plant, tick
 
 URL = "/api/v1/rollouts"
@@ -179,3 +184,39 @@ def test_a_goal_names_the_release_and_stays_within_the_sites_of_its_reader(
     address = f"/api/v1/devices/{deployment.device_id}/goal"
     assert releaser.get(address).json()["release"]["sha256"] == deployment.target.sha256
     assert client_of(Role.VIEWER, "elsewhere").get(address).status_code == 404
+
+
+def test_probation_reaches_the_devices_goal_as_it_was_written(
+    boxes: Plant, releaser: APIClient
+) -> None:
+    limits = {"min_frames": 15, "min_agreement": 0.98, "max_offline_s": 1800.0}
+    made = releaser.post(URL, wish(boxes, policy={"probation": limits}))
+    assert made.status_code == 201
+    rollout = tick(Rollout.objects.get(pk=made.json()["id"]))
+    goal = goal_of(rollout.deployments.get().device)
+    assert goal.probation == ProbationLimits.model_validate(limits)
+    assert Goal.model_validate_json(goal.to_json()) == goal
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"min_agrement": 0.98},
+        {"min_agreement": 0},
+        {"min_agreement": 1.01},
+        {"max_offline_s": 0},
+        {"max_offline_s": "soon"},
+    ],
+)
+def test_probation_that_cannot_be_is_refused_and_never_a_silent_default(
+    boxes: Plant, releaser: APIClient, limits: dict[str, Any]
+) -> None:
+    answer = releaser.post(URL, wish(boxes, policy={"probation": limits}))
+    assert answer.status_code == 422
+    assert answer["Content-Type"] == "application/problem+json"
+    assert not Rollout.objects.exists()
+
+
+def test_probation_has_no_endless_limit() -> None:
+    with pytest.raises(ValidationError):
+        RolloutPolicy.model_validate({"probation": {"max_silence_s": math.inf}})

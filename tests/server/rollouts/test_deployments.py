@@ -42,7 +42,7 @@ def test_an_offer_becomes_the_goal_of_the_device(part: Deployment) -> None:
     assert goal.release is not None
     assert goal.release.sha256 == part.target.sha256
     assert goal.deployment == DeploymentRef(id=part.pk, version=0)
-    assert goal.probation == part.rollout.rules.probation
+    assert goal.probation.model_dump() == part.rollout.rules.probation.model_dump()
     assert OutboxMessage.objects.get().payload == {"device_id": str(part.device_id)}
 
 
