@@ -31,6 +31,8 @@ from device_agent.loop import Loop, StepHook
 from device_agent.notify import Systemd
 from device_agent.outbox import Outbox
 from device_agent.proof import Proof, Standing
+from device_agent.sample_losses import SampleLosses
+from device_agent.sampler import Sampler
 from device_agent.samples import Samples
 from device_agent.shadow import Shadow
 from device_agent.status import Status, write_status
@@ -38,6 +40,7 @@ from device_agent.store import Store
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
 from device_agent.update import AgentUpdate
+from device_agent.upload_budget import UploadBudget
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.serve import FrameDone, FrameLost
 from inference_core.contract.telemetry import Event
@@ -70,11 +73,21 @@ class Agent:
             on_event=self._take_event,
             notice=self._notice,
         )
+        self._budget = UploadBudget(folder / "upload-budget.json", self._device_config)
+        losses = SampleLosses(folder / "sample-losses.json")
         self._samples = Samples(
             folder / "samples",
             self._supervisor.spool_dir,
             limit=config.sample_limit,
             device=self._device_config,
+            budget=self._budget,
+            losses=losses,
+        )
+        self._sampler = Sampler(
+            self._budget,
+            losses,
+            set_rates=self._supervisor.set_sample_rates,
+            notice=lambda name, detail: self._notice(name, detail, None),
         )
         self._certificates = Certificates(self._identity, self._new_gateway())
         self._doorbell = Doorbell(
@@ -111,6 +124,7 @@ class Agent:
             self._outbox,
             self._cameras,
             on_status=self._tell_status,
+            on_sampling=self._sampler.turn,
         )
         self._sampling = Edge("keeping samples")
         self._systemd = Systemd()
@@ -168,6 +182,7 @@ class Agent:
         self._keeper.stop()
         self._supervisor.close()
         self._keeper.flush()
+        self._budget.close()
         self._courier.stop()
         self._tell_status()
         self._outbox.close()

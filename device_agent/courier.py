@@ -123,8 +123,9 @@ class Courier(threading.Thread):
         try:
             self._gateway.send_sample(*sample)
         except Rejected as error:
-            self._unless_stranger(error, lambda: None)
-        self._samples.remove(sample[0].sha256)
+            self._unless_stranger(error, lambda: self._samples.refuse(sample[0]))
+        else:
+            self._samples.remove(sample[0])
         return True
 
     def _unless_stranger(self, error: Rejected, drop: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from device_agent.supervisor import Supervisor
 
 _TICK_S = 0.2
 _STATUS_EVERY_S = 2.0
+_SAMPLING_EVERY_S = 1.0
 
 
 class Keeper(threading.Thread):
@@ -31,6 +32,7 @@ class Keeper(threading.Thread):
         cameras: Cameras,
         *,
         on_status: Callable[[], None],
+        on_sampling: Callable[[], None],
     ) -> None:
         super().__init__(name="keeper", daemon=True)
         self._supervisor = supervisor
@@ -39,6 +41,7 @@ class Keeper(threading.Thread):
         self._stop_wanted = threading.Event()
         self._keeping = Edge("looking after the box")
         self._chores = [
+            _Chore(_SAMPLING_EVERY_S, on_sampling),  # before a child is started
             _Chore(0.0, supervisor.tick),
             _Chore(config.summary_every_s, self.flush),
             _Chore(config.health_every_s, self._record_health),

@@ -33,7 +33,7 @@ class Sampler:
         self._rates: SetSampleRates | None = None
 
     def turn(self) -> None:
-        """Every few seconds."""
+        """Every second or so; cheap where nothing has changed."""
         rates = self._budget.find_rates()
         if self._rates is None or _differ(rates, self._rates):
             self._tell_edge(rates)

@@ -29,7 +29,7 @@ def test_the_first_frame_of_each_camera_is_certain_to_be_taken() -> None:
 
 def test_frames_that_nothing_speaks_for_are_taken_at_random_as_often_as_it_says() -> None:
     """The number taken is binomial, so its bounds are exact; so are those of the bad ones."""
-    sampler, frames, bad_every = seeded(7), 20_000, 50
+    sampler, frames, bad_every = seeded(7), 10_000, 50
     draws = [
         (index, draw)
         for index in range(frames)
@@ -47,10 +47,10 @@ def test_frames_that_nothing_speaks_for_are_taken_at_random_as_often_as_it_says(
 def test_the_share_of_bad_parts_is_estimated_without_bias_from_what_was_chosen() -> None:
     """Horvitz and Thompson's estimate over many draws of one population, which the plain share
     of the bad ones among the chosen misses by far."""
-    population = _make_population(frames=1000)
+    population = _make_population(frames=700)
     truth = np.mean([is_bad for *_, is_bad in population])
     weighted, plain = [], []
-    for seed in range(120):
+    for seed in range(60):
         sampler = seeded(seed)
         taken = [
             (draw.probability, is_bad)
@@ -67,7 +67,7 @@ def test_the_share_of_bad_parts_is_estimated_without_bias_from_what_was_chosen()
 
 def test_each_stream_gets_its_share() -> None:
     policy = SamplingPolicy()
-    sampler, frames = seeded(3), 40_000
+    sampler, frames = seeded(3), 20_000
     sights, random = new_sights(4), np.random.default_rng(5)
     reasons: Counter[str] = Counter()
     picture = sights()
@@ -86,7 +86,7 @@ def test_each_stream_gets_its_share() -> None:
     }
     for reason, share in shares.items():
         expected = frames * WANTED * share / policy.random_share
-        assert reasons[reason] == pytest.approx(expected, rel=0.12), reasons
+        assert reasons[reason] == pytest.approx(expected, rel=0.2), reasons
 
 
 def test_a_near_duplicate_keeps_the_floor_and_loses_only_the_boosts() -> None:
