@@ -27,6 +27,7 @@ from device_agent.journal import Journal
 from device_agent.keeper import Keeper
 from device_agent.launcher import START_ANEW
 from device_agent.log import Edge, logger
+from device_agent.log_bundle import LogBundle
 from device_agent.loop import Loop, StepHook
 from device_agent.notify import Systemd
 from device_agent.outbox import Outbox
@@ -190,7 +191,21 @@ class Agent:
 
     def _make_errands(self) -> list[Errand]:
         """What the goal asks for beside deployments, in the order in which it is done."""
-        return [self._certificates, self._doorbell, self._make_shadow(), self._make_update()]
+        return [
+            self._certificates,
+            self._doorbell,
+            self._make_log_bundle(),
+            self._make_shadow(),
+            self._make_update(),
+        ]
+
+    def _make_log_bundle(self) -> LogBundle:
+        return LogBundle(
+            self._config,
+            self._new_gateway(),
+            self._journal,
+            health=lambda: self._keeper.health,
+        )
 
     def _make_shadow(self) -> Shadow:
         return Shadow(

@@ -98,6 +98,7 @@ class AgentCode:
     def mark_told(self) -> None:
         """The event of what was given up is safe in the outbox."""
         self._change(lambda known: replace(known, reverted=None))
+        self.prune()
 
     def prune(self) -> None:
         """Remove what no start can need any more."""

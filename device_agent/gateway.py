@@ -33,7 +33,7 @@ from inference_core.contract.device import (
     TokenReply,
     TokenRequest,
 )
-from inference_core.contract.telemetry import Batch, BatchReply, SampleMeta
+from inference_core.contract.telemetry import Batch, BatchReply, LogsMeta, SampleMeta
 
 POLL_HEADER = "Linewarden-Poll"
 MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -123,6 +123,14 @@ class Gateway:
             "image": (f"{meta.sha256}.jpg", image, "image/jpeg"),
         }
         self._call("POST", "/samples", files=files)
+
+    def send_logs(self, meta: LogsMeta, bundle: bytes) -> None:
+        """Deliver a log bundle; a repeat is free. ``Rejected``: nobody waits for it any more."""
+        files = {
+            "meta": (None, meta.to_json(), "application/json"),
+            "bundle": (f"{meta.request}.zip", bundle, "application/zip"),
+        }
+        self._call("POST", "/logs", files=files)
 
     def renew_certificate(self, request: CertificateRequest) -> CertificateReply:
         """Have the device's key certified for the broker, for some days."""

@@ -14,6 +14,7 @@ from device_agent.log import Edge, logger
 from device_agent.outbox import Outbox
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
+from inference_core.contract.telemetry import Health
 
 _TICK_S = 0.2
 _STATUS_EVERY_S = 2.0
@@ -38,6 +39,7 @@ class Keeper(threading.Thread):
         self._supervisor = supervisor
         self._summaries, self._outbox, self._cameras = summaries, outbox, cameras
         self._health = HealthReader(config.data_dir)
+        self.health: Health | None = None
         self._stop_wanted = threading.Event()
         self._keeping = Edge("looking after the box")
         self._chores = [
@@ -81,6 +83,7 @@ class Keeper(threading.Thread):
             cameras=self._cameras.states(),
             child_starts=self._supervisor.child_starts,
         )
+        self.health = health
         self._outbox.append(health)
 
     def _record_edges(self) -> None:

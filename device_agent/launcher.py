@@ -34,7 +34,7 @@ MAX_STARTS = 3
 MAX_STARTS_OF_PROVEN = 10
 """Code that has once proven itself is left only when its files must have rotted."""
 
-_ALARM_GRACE_S = 5
+_ALARM_GRACE_S = 10
 _DEFAULT_SETTINGS = "/etc/linewarden/agent.yaml"
 _DEFAULT_DATA_DIR = "/var/lib/linewarden"
 _DATA_DIR_VARIABLE = "LINEWARDEN_AGENT_DATA_DIR"

@@ -34,7 +34,7 @@ from inference_core.contract.device import (
     TokenRequest,
 )
 from inference_core.contract.release import TargetRef
-from inference_core.contract.telemetry import Batch, BatchReply, Record, SampleMeta
+from inference_core.contract.telemetry import Batch, BatchReply, LogsMeta, Record, SampleMeta
 from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase
 from tests.agent.signed_repository import SignedRepository
 
@@ -76,6 +76,7 @@ class Simulator:
         self.records: list[tuple[uuid.UUID, Record]] = []
         self.cursors: dict[uuid.UUID, int] = {}
         self.samples: list[tuple[SampleMeta, bytes]] = []
+        self.logs: list[tuple[LogsMeta, bytes]] = []
         self.reports: list[Report] = []
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
@@ -234,12 +235,16 @@ class Simulator:
         return _message(BatchReply(acked_seq=acked))
 
     def sample(self, body: bytes, content_type: str) -> Answer:
-        head = f"Content-Type: {content_type}\r\n\r\n".encode()
-        parts = {
-            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-            for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
-        }
+        parts = _form(body, content_type)
         self.samples.append((SampleMeta.model_validate_json(parts["meta"]), parts["image"]))
+        return Answer(201, b"{}")
+
+    def take_logs(self, body: bytes, content_type: str) -> Answer:
+        parts = _form(body, content_type)
+        meta = LogsMeta.model_validate_json(parts["meta"])
+        if meta.request != self.goal.wanted_logs:
+            return _problem(404, "nobody has asked this device for these logs")
+        self.logs.append((meta, parts["bundle"]))
         return Answer(201, b"{}")
 
     def file(self, path: str, headers: Any) -> Answer:
@@ -270,6 +275,7 @@ class Simulator:
                 "telemetry": lambda: self.telemetry(body),
                 "certificate": lambda: self.certificate(body),
                 "samples": lambda: self.sample(body, headers["Content-Type"]),
+                "logs": lambda: self.take_logs(body, headers["Content-Type"]),
                 "tuf": lambda: self.file(rest, headers),
             }
             return calls[room]()
@@ -312,6 +318,15 @@ class Answer:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def _form(body: bytes, content_type: str) -> dict[Any, bytes]:
+    """The parts of a multipart form by name."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    return {
+        part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+        for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
+    }
 
 
 def _message(message: Any, status: int = 200) -> Answer:
