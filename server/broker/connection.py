@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -20,6 +20,7 @@ from server.trust.device_ca import Authority, Credentials
 
 ONLINE, GONE = b"online", frozenset({b"stopped", b"offline"})
 KEEPALIVE_S = 20
+MAX_WAITING = 10_000
 _RETRY_S = (1, 15)
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Connection:
         )
         self._client.tls_set_context(context)
         self._client.reconnect_delay_set(*_RETRY_S)
+        self._client.max_queued_messages_set(MAX_WAITING)
         self._client.on_connect = self._note_connected
         self._client.on_connect_fail = self._note_failed
         self._client.on_disconnect = self._note_lost
@@ -59,14 +61,13 @@ class Connection:
         """Whether the broker has let the server in, and is there as far as is known."""
         return self._was_up is True and self._client.is_connected()
 
-    def ring(self, device_id: UUID, generation: int, *, expiry_s: int) -> bool:
-        """Publish a doorbell; whether the session took it. The answer is looked at later."""
+    def ring(self, device_id: UUID, generation: int, *, expiry_s: int) -> None:
+        """Publish a doorbell, unless too many wait already. The answer is looked at later."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
         properties.MessageExpiryInterval = expiry_s
-        sent = self._client.publish(
+        self._client.publish(
             doorbell_topic(device_id), f"generation {generation}", qos=1, properties=properties
         )
-        return sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def take_presences(self) -> dict[UUID, bool]:
         """Who came (True) or left (False) since the last call."""

@@ -28,6 +28,7 @@ from server.trust.certificates import authority
 TURN_S = 0.2
 FOLDER_EVERY_S = 1.0
 CERTIFICATE_EVERY_S = 24 * 3600.0
+RETRY_S = 1.0
 BATCH = 1000
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Job:
             if not self._fails:
                 logger.exception("the broker is without %s; trying again", self._name)
             self._fails = True
-            self._due_at = time.monotonic() + 1.0
+            self._due_at = time.monotonic() + RETRY_S
             return
         if self._fails:
             logger.warning("the broker has %s again", self._name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from server.broker.services import ring
 from server.device_gateway import goals
 from server.fleet.services import GOAL_CHANGED
@@ -21,4 +23,5 @@ def follow_change(payload: dict[str, Any]) -> None:
     device_id = payload["device_id"]
     goals.drop(device_id)
     follow_device(device_id=device_id)
-    ring(device_id=device_id, generation=generation_of(device_id))
+    if settings.ENV.push_broker() is not None:
+        ring(device_id=device_id, generation=generation_of(device_id))

@@ -91,7 +91,12 @@ def _require_pace(device: Device) -> None:
 
 @transaction.atomic
 def follow_device(*, device_id: UUID | str) -> None:
-    """Believe the certificates of a device as far as the device is believed; may run twice."""
+    """Believe the certificates of a device as far as the device is believed; may run twice.
+
+    Called after the commit that changed the device: what is issued from then on knows of it.
+    """
+    if not DeviceCertificate.objects.filter(device_id=device_id).exists():
+        return
     rows = Device.objects.select_for_update(no_key=True, of=("self",))
     device = rows.filter(pk=device_id).first()
     if device is None:

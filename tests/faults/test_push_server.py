@@ -265,6 +265,25 @@ def test_what_was_said_while_nobody_listened_is_left_to_polls(
         broker.kill()
 
 
+def test_who_was_revoked_while_the_keeper_was_dead_is_silenced_when_it_is_back(
+    box: Box, port: int, tmp_path: Path
+) -> None:
+    with keeping():
+        broker = PushBroker(broker_folder(), authority(), port)
+        wait((broker_folder() / "mosquitto.conf").exists)
+    broker.start()
+    try:
+        client = PushClient(broker, certificate_of(box), tmp_path).connect()
+        topic = presence_topic(box.device_id)
+        revoke_device(device=box.device, actor="test", reason="stolen")
+        assert not client.publish(topic, "online").is_failure
+        with keeping():
+            wait(lambda: client.publish(topic, "online").is_failure, limit_s=5)
+        client.close()
+    finally:
+        broker.kill()
+
+
 def test_a_keeper_without_a_broker_says_what_to_set() -> None:
     with pytest.raises(NotFound, match="LINEWARDEN_BROKER_HOST"):
         keep_broker(threading.Event())
