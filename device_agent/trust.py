@@ -122,10 +122,8 @@ def _translated(work: Callable[[], _T]) -> _T:
         raise Unavailable(str(error)) from error
     except exceptions.DownloadError as error:
         raise Unavailable(f"cannot fetch metadata: {error.__cause__ or error}") from error
-    except UnicodeError as error:  # a role name that no file can have
-        raise _untrusted(error) from error
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # as above
+        if error.errno == errno.ENAMETOOLONG:  # a role name that no file can have
             raise _untrusted(error) from error
         raise
 

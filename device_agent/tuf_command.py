@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
-    except (AgentError, OSError) as error:
+    except (AgentError, OSError, UnicodeError) as error:
         print(f"linewarden-agent tuf: {error}", file=sys.stderr)
         return 1
     return 0
