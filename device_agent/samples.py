@@ -99,13 +99,29 @@ class Samples:
             return
         if size_bytes > MAX_SAMPLE_BYTES:
             self._losses.add(meta.reason, "too_large")
-        elif not self._budget.grant(meta.reason, size_bytes + len(text)):
+        elif not self._may_upload(meta, size_bytes + len(text)):
             self._losses.add(meta.reason, "over_budget")
         else:
-            path = self._path_of(meta)
+            self._file(picture, meta, text)
+            self._make_room()
+
+    def _may_upload(self, meta: SampleMeta, size_bytes: int) -> bool:
+        """A disk that takes nothing keeps no account, and then nothing may be spent."""
+        try:
+            return self._budget.grant(meta.reason, size_bytes)
+        except OSError:
+            self._losses.add(meta.reason, "not_written")
+            raise
+
+    def _file(self, picture: Path, meta: SampleMeta, text: bytes) -> None:
+        path = self._path_of(meta)
+        try:
             path.with_suffix(".json").write_bytes(text)
             picture.replace(path)  # last: a picture always has its metadata
-            self._make_room()
+        except OSError:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            self._losses.add(meta.reason, "not_written")
+            raise
 
     def _probability(self, camera_name: str) -> float:
         """Of a child that takes one frame of a camera every ``sample_every_s`` and says no more."""

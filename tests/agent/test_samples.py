@@ -221,6 +221,15 @@ def test_a_sample_that_rotted_or_that_the_server_refuses_is_counted(bench: Bench
     assert f"1 {sample[0].reason} refused" in detail
 
 
+def test_a_disk_that_takes_no_picture_costs_the_sample_and_it_is_counted(bench: Bench) -> None:
+    (bench.folder / "samples").rmdir()
+    with pytest.raises(FileNotFoundError):
+        bench.keep("diverse")
+    assert list(bench.spool.iterdir()) == []
+    (detail,) = bench.told("samples-dropped")
+    assert detail.endswith(": 1 diverse not_written")
+
+
 def test_a_path_outside_the_spool_is_not_touched(bench: Bench) -> None:
     elsewhere = bench.folder / "elsewhere.jpg"
     elsewhere.write_bytes(b"x")
