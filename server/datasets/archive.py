@@ -53,8 +53,11 @@ class Archive:
             raise Invalid(f"{name} cannot be unpacked: {error}.") from None
 
 
-def open_archive(file: IO[bytes], *, max_bytes: int) -> Archive:
-    """The zip in ``file``; Invalid, or TooLarge for more than ``max_bytes`` unpacked."""
+def open_archive(file: IO[bytes], *, max_bytes: int, max_ratio: float = MAX_RATIO) -> Archive:
+    """The zip in ``file``; Invalid, or TooLarge for more than ``max_bytes`` unpacked.
+
+    ``max_ratio`` is for those who pack what repeats itself, as logs do.
+    """
     _check_directory(file)
     try:
         opened = zipfile.ZipFile(file)
@@ -64,7 +67,7 @@ def open_archive(file: IO[bytes], *, max_bytes: int) -> Archive:
     for entry in opened.infolist():
         if entry.is_dir():
             continue
-        _check_entry(entry)
+        _check_entry(entry, max_ratio)
         if entry.filename in entries:
             raise Invalid(f"The archive has {entry.filename} twice.")
         entries[entry.filename] = entry
@@ -88,7 +91,7 @@ def _check_directory(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _check_entry(entry: zipfile.ZipInfo) -> None:
+def _check_entry(entry: zipfile.ZipInfo, max_ratio: float) -> None:
     try:
         _PATH.validate_python(entry.filename)
     except ValidationError:
@@ -101,17 +104,17 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise Invalid(f"{entry.filename} is a link or a device; only plain files are taken.")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
         raise Invalid(f"{entry.filename} is encrypted, or packed by another method than deflate.")
-    _check_size(entry)
+    _check_size(entry, max_ratio)
 
 
-def _check_size(entry: zipfile.ZipInfo) -> None:
+def _check_size(entry: zipfile.ZipInfo, max_ratio: float) -> None:
     if entry.file_size > MAX_FILE_BYTES:
         raise TooLarge(
             f"{entry.filename} unpacks to {entry.file_size} bytes; {MAX_FILE_BYTES} are taken.",
             max_bytes=MAX_FILE_BYTES,
         )
     ratio = entry.file_size / max(1, entry.compress_size)
-    if entry.file_size > RATIO_FREE_BYTES and ratio > MAX_RATIO:
+    if entry.file_size > RATIO_FREE_BYTES and ratio > max_ratio:
         raise Invalid(
             f"{entry.filename} is packed {ratio:.0f} to 1, as no picture is; the archive is "
             "refused as a zip bomb."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import timedelta
 from typing import IO
 from uuid import UUID
@@ -91,7 +92,7 @@ def _check(meta: LogsMeta, bundle: UploadedFile) -> None:
     if digest.hexdigest() != meta.sha256:
         raise Invalid(f"The bundle has the digest {digest.hexdigest()}, not {meta.sha256}.")
     # People will unpack it: no path leads out of their folder, and none fills their disk.
-    open_archive(bundle, max_bytes=MAX_UNPACKED_BYTES)
+    open_archive(bundle, max_bytes=MAX_UNPACKED_BYTES, max_ratio=math.inf)
     bundle.seek(0)
 
 

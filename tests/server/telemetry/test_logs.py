@@ -19,6 +19,7 @@ from django.http import HttpResponse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
+from device_agent.log_bundle import make_bundle
 from inference_core.contract.device import Goal
 from inference_core.contract.telemetry import MAX_LOGS_BYTES
 from server.accounts.models import AuditEntry, Role
@@ -167,7 +168,7 @@ def test_logs_that_nobody_asked_for_are_refused(box: Box, line: Line) -> None:
         bundle()[:-4],
         bundle(name="../../etc/cron.d/evil"),
         bundle(name="/etc/passwd"),
-        bundle("\0" * 2_000_000),
+        bundle("\0" * 70_000_000),
     ],
 )
 def test_what_is_no_small_zip_of_plain_files_is_refused(box: Box, content: bytes) -> None:
@@ -232,3 +233,10 @@ def test_two_people_who_ask_at_once_make_one_request(box: Box) -> None:
     assert sorted(is_new for _, is_new in answers) == [False, True]
     assert LogRequest.objects.count() == 1
     assert connection.is_usable()
+
+
+def test_what_the_agent_packs_is_taken_also_of_a_library_that_repeats_itself(box: Box) -> None:
+    packed = make_bundle(
+        {"agent.log": "warning: late\n" * 100_000, "child.log": "", "facts.json": "{}"}
+    )
+    assert send(box, ask(box).pk, packed).status_code == 201

@@ -50,8 +50,9 @@ def publish(folder: Path, version: str, **changes: Any) -> AgentRelease:
 
 
 def test_a_device_downloads_what_the_agents_role_signs(device: Device, tmp_path: Path) -> None:
-    release = publish(tmp_path, "1.4.0")
-    assert device.download(agent_path("1.4.0")) == wheel_at(tmp_path).read_bytes()
+    wheel = wheel_at(tmp_path)
+    release = publish_agent(wheel=wheel, actor="test")
+    assert device.download(agent_path("1.4.0")) == wheel.read_bytes()
     info = device.updater().get_targetinfo(release.path)
     assert info is not None
     custom = TargetCustom.model_validate(info.custom)
@@ -81,9 +82,11 @@ def test_no_hardware_profile_may_sign_agents(device: Device) -> None:
 def test_the_counter_grows_and_the_same_wheel_again_changes_nothing(
     device: Device, tmp_path: Path
 ) -> None:
-    first, second = publish(tmp_path, "1.4.0"), publish(tmp_path, "1.5.0")
+    wheel = wheel_at(tmp_path)
+    first = publish_agent(wheel=wheel, actor="test")
+    second = publish(tmp_path, "1.5.0")
     assert (first.counter, second.counter) == (1, 2)
-    assert publish(tmp_path, "1.4.0") == first
+    assert publish_agent(wheel=wheel, actor="test") == first
     assert AgentRelease.objects.count() == SignedTarget.objects.count() == 2
     assert AuditEntry.objects.filter(action="publish").count() == 2
 
