@@ -82,6 +82,12 @@ class SecondOpinion:
             return is_free
 
 
+def drop_shared(folder: Path, done: FrameDone) -> None:
+    """Remove a shared frame that nobody is there to judge."""
+    if done.shared_path:
+        (folder / Path(done.shared_path).name).unlink(missing_ok=True)
+
+
 def clear_shared(folder: Path) -> None:
     """Remove frames that a killed child left behind; one that is still wanted is skipped."""
     for path in folder.iterdir():

@@ -10,6 +10,7 @@ from device_agent.children import Children
 from device_agent.config import Config
 from device_agent.journal import Journal
 from device_agent.log import logger
+from device_agent.opinions import clear_shared, drop_shared
 from device_agent.probation import Observations
 from device_agent.resident import Notice, Resident
 from device_agent.shadow_child import ShadowChild, ShadowOrder
@@ -169,6 +170,7 @@ class Supervisor:
             self._shadow.end()
             self._trial.end()
             self._resident.end()
+            clear_shared(self._children.share_dir)
 
     def _take(self, child: Child, event: Event) -> None:
         """On a child's own thread, which the lock must never be waited for in."""
@@ -189,6 +191,8 @@ class Supervisor:
             self._trial.agreement.ask(done, sharer, self._resident.child)
         elif opinion := self._shadow.opinion:
             opinion.ask(done, sharer, self._shadow.child)
+        else:  # shared a moment before it was told to share no more
+            drop_shared(self._children.share_dir, done)
 
     def _bury_shadow(self, sha256: str, error: ProgressError) -> None:
         detail = f"{error.cause}: {error.detail}"

@@ -78,6 +78,8 @@ class Trial:
     def release(self) -> Child | None:
         """End the trial and give the candidate away, as it runs."""
         child, self.child, self._seen = self.child, None, None
+        if child:
+            child.share(0.0)
         self.agreement.forget()
         return child
 
