@@ -90,7 +90,10 @@ class Session:
 
     def turn(self, longest_s: float) -> None:
         """Hear what comes within ``longest_s``; ``Unavailable`` when the session is over."""
-        code = self._client.loop(longest_s)
+        try:
+            code = self._client.loop(longest_s)
+        except Exception as error:  # a broken packet makes paho 2.1 raise what it trips over
+            raise Unavailable(f"the broker sends what is no MQTT: {error!r}") from error
         if self._error:
             raise self._error
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -211,6 +213,35 @@ def test_a_goal_without_broker_ends_the_session(
     wait(lambda: bell.doorbell.state is None)
     wait(lambda: server_side.heard[-1] == (presence_topic(bell.device_id), b"stopped"))
     bell.start()
+    bell.await_state("connected")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x20\x06\x00\x00\x03\x11\x00\x00",  # accepted, with a property that is cut off
+        b"\x20\x06\x00\x00\x03\xee\x00\x00",  # an unknown property
+        b"\xf0\xff\xff\xff\xff\xff",
+    ],
+)
+def test_a_broker_that_talks_nonsense_ends_no_thread(
+    bells: Callable[..., Bell], broker: PushBroker, tmp_path: Path, answer: bytes
+) -> None:
+    bell = bells()
+    broker.kill()
+    own = device_ca.issue_broker(["127.0.0.1"], authority=broker.authority, now=now())
+    (tmp_path / "own.pem").write_bytes(own.certificate + own.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.pem")
+    with socket.create_server(("127.0.0.1", broker.port)) as listener:
+        listener.settimeout(20)
+        bell.start()
+        for _ in range(2):  # it comes again
+            with context.wrap_socket(listener.accept()[0], server_side=True) as session:
+                assert session.recv(1)
+                session.sendall(answer)
+                bell.await_state("away")
+    broker.start()
     bell.await_state("connected")
 
 
