@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
@@ -34,6 +34,7 @@ Event = AnyServeEvent
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LOG_BYTES = 1024 * 1024
+_FOLDER_VARIABLE = "LINEWARDEN_CHILD_OF"
 _LEFTOVERS_END_S = 5.0
 """A killed process that is stuck in a driver may outlive the kill; that is no reason to wait on."""
 
@@ -149,23 +150,46 @@ class Child:
         self._reader.join(grace_s)
         with contextlib.suppress(BrokenPipeError):
             self._pipe(self._process.stdin).close()
-        self._job_path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # read-only: the next start clears it
+            self._job_path.unlink(missing_ok=True)
 
     def _start(
         self, command: Sequence[str], environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        write_atomically(self._job_path, self.job.to_json(), mode=0o600)
-        if self._log_path.exists() and self._log_path.stat().st_size > _MAX_LOG_BYTES:
-            self._log_path.replace(self._log_path.with_suffix(".log.1"))
-        with self._log_path.open("ab") as log:
+        with self._write_job() as job, self._open_log() as log:
             return subprocess.Popen(
-                [*command, "--job", str(self._job_path)],
-                env=environment,
+                [*command, "--job", str(self._job_path) if job is None else f"/dev/fd/{job}"],
+                env={**environment, _FOLDER_VARIABLE: str(self._log_path.parent)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                pass_fds=() if job is None else (job,),
                 start_new_session=True,  # Ctrl-C in a terminal is for the agent, which stops it
             )
+
+    @contextlib.contextmanager
+    def _write_job(self) -> Iterator[int | None]:
+        """The job as a file; on a disk that is full or read-only as a descriptor of memory."""
+        try:
+            write_atomically(self._job_path, self.job.to_json(), mode=0o600)
+        except OSError:
+            job = os.memfd_create("job")
+            with os.fdopen(job, "wb") as memory:
+                memory.write(self.job.to_json())
+                memory.flush()
+                memory.seek(0)
+                yield job
+        else:
+            yield None
+
+    def _open_log(self) -> IO[bytes]:
+        """Where it writes what it has to say; without a disk nobody keeps it."""
+        try:
+            if self._log_path.exists() and self._log_path.stat().st_size > _MAX_LOG_BYTES:
+                self._log_path.replace(self._log_path.with_suffix(".log.1"))
+            return self._log_path.open("ab")
+        except OSError:
+            return open(os.devnull, "ab")  # noqa: PTH123 - the caller closes it
 
     def _read(self) -> None:
         stdout = self._pipe(self._process.stdout)
@@ -200,7 +224,8 @@ class Child:
         return f"{how}{'' if self.is_ready else ' while loading'}: {self._last_words()}"[:2000]
 
     def _last_words(self) -> str:
-        with self._log_path.open("rb") as log:
+        lines: list[str] = []
+        with contextlib.suppress(OSError), self._log_path.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 2000))
             lines = log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it left no message"
@@ -215,8 +240,8 @@ class Child:
 def end_leftovers(folder: Path) -> None:
     """Kill children of an agent that was itself killed: two must not share cameras and memory.
 
-    They are known by their command line, which names one of our jobs: a pid that was written down
-    would come too late for an agent that dies right after it has started a child.
+    They are known by their environment, which names our folder: a pid that was written down would
+    come too late for an agent that dies right after it has started a child.
     """
     ends_at = time.monotonic() + _LEFTOVERS_END_S
     while (leftovers := _processes_of(folder)) and time.monotonic() < ends_at:
@@ -225,15 +250,16 @@ def end_leftovers(folder: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)  # the kernel gives a camera back when the process is gone, not before
     for path in (*folder.glob("job-*"), *folder.glob(".job-*")):
-        path.unlink()
+        with contextlib.suppress(OSError):  # a read-only disk keeps it
+            path.unlink()
 
 
 def _processes_of(folder: Path) -> list[int]:
-    """Living processes whose command names a job in ``folder``."""
-    job, found = b"--job\0" + str(folder / "job-").encode(), []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            if job in path.read_bytes():
+    """Living processes that were started with ``folder`` as theirs."""
+    mark, found = f"{_FOLDER_VARIABLE}={folder}".encode(), []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is a stranger's
+            if mark in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return found
 

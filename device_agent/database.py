@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -32,10 +33,11 @@ class Database:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # a full disk may have ended it already
+                    self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
 
     def rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -54,9 +56,14 @@ class Database:
 
 
 def open_database(path: Path, schema: str) -> Database:
-    """Open or create. A corrupt file is set aside; an unwritable disk gives one in memory."""
+    """Open or create. A corrupt file is set aside.
+
+    Where the disk cannot be written, a copy in memory knows what the file knew.
+    """
     try:
         return Database(_connect(str(path), schema))
+    except sqlite3.OperationalError:  # full or read-only: nothing is wrong with what it holds
+        return Database(_copy_into_memory(path, schema), is_durable=False)
     except sqlite3.DatabaseError:
         try:
             aside = set_aside(path)
@@ -77,6 +84,15 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _copy_into_memory(path: Path, schema: str) -> sqlite3.Connection:
+    memory = _connect(":memory:", schema)
+    with contextlib.suppress(sqlite3.DatabaseError):  # then it starts empty
+        file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(file):
+            file.backup(memory)
+    return memory
 
 
 def _refuse_damaged(connection: sqlite3.Connection) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
 
+from device_agent.clock import EARLIEST
 from device_agent.database import Database, open_database
 from device_agent.deployment import ENTRY_PHASES, Hand, Step, goal_key, without_deployment
 from device_agent.reports import SCHEMA as REPORTS_SCHEMA
@@ -83,10 +86,10 @@ class Journal:
         return int(self._fact("agent_floor") or 0)
 
     @property
-    def time_floor(self) -> datetime | None:
+    def time_floor(self) -> datetime:
         """A moment that has certainly been; it only rises."""
         text = self._fact("time_floor")
-        return datetime.fromisoformat(text) if text else None
+        return max(EARLIEST, datetime.fromisoformat(text)) if text else EARLIEST
 
     @property
     def variant(self) -> str | None:
@@ -234,10 +237,11 @@ class Journal:
         """Note that both the server's clock and this device's say it is at least this late.
 
         Both, so that neither a wrong clock here nor a lying server can freeze updates for ever.
+        A disk that takes nothing is no reason to break off a talk: the next token raises it too.
         """
         floor = min(server_time, datetime.now(timezone.utc))
-        with self._database.transaction():
-            if self.time_floor is None or floor > self.time_floor:
+        with contextlib.suppress(sqlite3.OperationalError), self._database.transaction():
+            if floor > self.time_floor:
                 self._set("time_floor", floor.isoformat())
 
     def close(self) -> None:

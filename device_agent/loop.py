@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from device_agent.backoff import Backoff
 from device_agent.config import Config
 from device_agent.deployment import Hand, Step
-from device_agent.downloads import Downloader
+from device_agent.downloads import Downloader, Transfer
 from device_agent.enrolment import enrol
 from device_agent.errands import Errand, Errands
 from device_agent.errors import Rejected, Unavailable
@@ -78,6 +78,7 @@ class Loop:
         self.step_problem: str | None = None
         self.breathed_at = time.monotonic()
         self._retry_at = 0.0
+        self._is_awake = False
         self._step_backoff = Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s)
         self._steps = Edge("the deployment in hand")
         self._disk = Edge("the journal")
@@ -93,7 +94,14 @@ class Loop:
         goal = self._journal.goal
         if goal:
             self._supervisor.configure(goal.config)
+        try:
+            self._wake_up()
+        except (OSError, sqlite3.Error) as error:  # every turn tries again until it is written
+            self._disk.broke(error)
+
+    def _wake_up(self) -> None:
         hand = self._journal.wake()
+        self._is_awake = True
         if hand is None:
             self._store.prune()
             return
@@ -110,6 +118,11 @@ class Loop:
         """End after the turn in hand; from any thread, also in a signal handler."""
         self.stop_wanted.set()
         self._awake.put(None)
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """How far the release's file is that is being fetched now."""
+        return self._downloader.transfer
 
     def ring(self) -> None:
         """Ask the server at once: somebody said that there is news. From any thread."""
@@ -150,6 +163,8 @@ class Loop:
 
     def _turn(self) -> float:
         self.poller.poll_when_due()
+        if not self._is_awake:
+            self._wake_up()
         if self._identity.enrolment is None:
             return self.poller.wait_s
         ahead = self._steps_ahead()

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from device_agent.database import Database, open_database
-from device_agent.log import logger
+from device_agent.log import Edge
 from inference_core.contract.telemetry import (
     MAX_RECORDS_IN_BATCH,
     AnyBody,
@@ -51,13 +51,10 @@ class Outbox:
     def __init__(self, database: Database, *, limit_bytes: int) -> None:
         self._database, self._limit_bytes = database, limit_bytes
         self.boot_id = uuid.uuid4()
-        with database.transaction() as connection:
-            connection.execute("DELETE FROM boot WHERE id NOT IN (SELECT boot FROM record)")
-            self._boot = connection.execute(
-                "INSERT INTO boot (uuid) VALUES (?)", (str(self.boot_id),)
-            ).lastrowid
-            self._size_bytes = self._measure(connection)
-        self._last_seq = 0
+        self._size_bytes = self._measure(database.connection)
+        self._boot: int | None = None
+        self._last_seq = self._missed = 0
+        self._room = Edge("the outbox")
 
     @classmethod
     def open(cls, path: Path, *, limit_bytes: int) -> Outbox:
@@ -71,14 +68,17 @@ class Outbox:
         return outbox
 
     def append(self, *bodies: AnyBody) -> None:
-        """Keep records of this moment, in one transaction; durable when this returns."""
+        """Keep records of this moment, in one transaction; durable when this returns.
+
+        ``sqlite3.Error`` when the disk takes nothing at all: a gap will stand for them.
+        """
         try:
             self._append(bodies)
         except sqlite3.OperationalError as error:  # most likely the disk is full
-            logger.warning("outbox: %s; dropping the oldest records of least weight", error)
-            with self._database.transaction() as connection:
-                self._drop_some(connection)
-            self._append(bodies)
+            self._room.broke(f"{error}; dropping the oldest records of least weight")
+            self._append_after_all(bodies)
+        else:
+            self._room.works()
 
     def peek(self, limit: int = MAX_RECORDS_IN_BATCH) -> Batch | None:
         """The oldest records of one boot, in order; at most ``limit``."""
@@ -145,22 +145,43 @@ class Outbox:
         """Close the database."""
         self._database.close()
 
+    def _append_after_all(self, bodies: tuple[AnyBody, ...]) -> None:
+        try:
+            with self._database.transaction() as connection:
+                self._drop_some(connection)
+            self._append(bodies)
+        except sqlite3.OperationalError:
+            self._missed += len(bodies)
+            raise
+
     def _append(self, bodies: tuple[AnyBody, ...]) -> None:
         now = datetime.now(timezone.utc).isoformat()
         with self._database.transaction() as connection:
+            boot = self._boot or self._begin_boot(connection)
             seq, size = self._last_seq, self._size_bytes
+            if self._missed:
+                first, seq = seq + 1, seq + self._missed
+                gap = Gap(first_seq=first, last_seq=seq, reason="disk_full").to_json().decode()
+                values = (boot, seq, now, _PRIORITIES["gap"], gap)
+                connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", values)
             for body in bodies:
                 seq += 1
                 text = body.to_json().decode()
                 size += len(text) + _ROW_OVERHEAD_BYTES
                 connection.execute(
                     "INSERT INTO record VALUES (?, ?, ?, ?, ?)",
-                    (self._boot, seq, now, _PRIORITIES[body.kind], text),
+                    (boot, seq, now, _PRIORITIES[body.kind], text),
                 )
             self._size_bytes = size
             while self._size_bytes > self._limit_bytes and self._drop_some(connection):
                 pass
-        self._last_seq = seq
+        self._boot, self._last_seq, self._missed = boot, seq, 0
+
+    def _begin_boot(self, connection: sqlite3.Connection) -> int:
+        """With the first record and not before: a box must start on a full disk too."""
+        connection.execute("DELETE FROM boot WHERE id NOT IN (SELECT boot FROM record)")
+        statement = "INSERT INTO boot (uuid) VALUES (?) RETURNING id"
+        return int(connection.execute(statement, (str(self.boot_id),)).fetchone()[0])
 
     def _drop_some(self, connection: sqlite3.Connection) -> bool:
         """Put gaps in the place of the oldest records of least weight: health, then summaries."""

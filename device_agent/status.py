@@ -5,13 +5,32 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from pydantic import ValidationError
 
 from device_agent.errors import ConfigError
 from inference_core.contract.base import Message
+from inference_core.contract.telemetry import CameraState, Health
+
+
+class CameraStatus(Message):
+    """A camera, and what its newest frame was; the address without its secrets."""
+
+    name: str
+    role: str
+    address: str
+    state: CameraState | None = None
+
+
+class Download(Message):
+    """How far the file is that is being fetched now, in bytes."""
+
+    path: str
+    done: int
+    total: int
 
 
 class Status(Message):
@@ -37,6 +56,13 @@ class Status(Message):
     reports_waiting: int = 0
     records_waiting: int = 0
     journal_is_durable: bool = True
+    agent_version: str | None = None
+    agent_sha256: str | None = None
+    is_on_trial: bool = False
+    started_at: datetime | None = None
+    cameras: tuple[CameraStatus, ...] = ()
+    health: Health | None = None
+    download: Download | None = None
 
 
 def write_status(data_dir: Path, status: Status) -> None:
@@ -57,12 +83,17 @@ def read_status(data_dir: Path) -> Status | None:
 @contextmanager
 def only_agent(data_dir: Path) -> Iterator[None]:
     """Hold the folder's lock: two agents on one journal would undo each other's work."""
-    with (data_dir / "agent.lock").open("a") as file:
+    with _open_lock(data_dir / "agent.lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(f"another agent already works in {data_dir}") from error
         yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """To be read only where it is there: a lock needs no more, and the disk may be read-only."""
+    return path.open("r" if path.exists() else "a")
 
 
 def agent_is_running(data_dir: Path) -> bool:
@@ -74,62 +105,3 @@ def agent_is_running(data_dir: Path) -> bool:
         return True
     except OSError:
         return False
-
-
-def draw(status: Status | None, *, is_running: bool) -> str:
-    """The screen: one fact a line, problems in words."""
-    if status is None:
-        return "The agent has not run on this device yet. Start it with `linewarden-agent run`."
-    lines = [
-        (
-            "Agent",
-            f"running, pid {status.pid}"
-            if is_running
-            else f"NOT running, last seen {_ago(status.at)}",
-        ),
-        ("Device", f"{status.serial}  {status.device_id or '(not enrolled)'}"),
-        ("Profile", status.profile or "unknown"),
-        ("Server", f"{status.server_url}  {_contact(status)}"),
-        ("Push", (status.push if is_running else None) or "none; the device polls"),
-        ("Running", _release(status) if is_running else "nothing"),
-        ("Previous", _short(status.previous_sha256)),
-        ("Goal", f"{_short(status.goal_sha256)}  generation {status.goal_generation}"),
-        ("Now", _now(status)),
-        ("Last", status.last_ending or "no deployment yet"),
-        ("Waiting", f"{status.reports_waiting} reports, {status.records_waiting} records"),
-    ]
-    if not status.journal_is_durable:
-        lines.append(("PROBLEM", "the disk cannot be written: no update will begin"))
-    return "\n".join(f"{name:<9} {text}" for name, text in lines)
-
-
-def _contact(status: Status) -> str:
-    if status.server_problem:
-        return f"AWAY: {status.server_problem}"
-    return (
-        f"reached {_ago(status.last_contact_at)}" if status.last_contact_at else "not reached yet"
-    )
-
-
-def _release(status: Status) -> str:
-    if status.running_sha256 is None:
-        return "NOTHING: no release is running"
-    return f"{_short(status.running_sha256)}  {status.running_release or ''}".rstrip()
-
-
-def _now(status: Status) -> str:
-    if status.step is None:
-        return "nothing to do"
-    return f"{status.step}" + (f", waiting: {status.step_problem}" if status.step_problem else "")
-
-
-def _short(sha256: str | None) -> str:
-    return sha256[:12] if sha256 else "none"
-
-
-def _ago(moment: datetime) -> str:
-    seconds = (datetime.now(timezone.utc) - moment).total_seconds()
-    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{max(0.0, seconds):.0f} seconds ago"

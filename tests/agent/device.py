@@ -132,10 +132,10 @@ class Device:
 
     def children(self) -> list[int]:
         """Inference processes of this device that are alive."""
-        job, alive = f"{self.state}/run/job-".encode(), []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        mark, alive = f"LINEWARDEN_CHILD_OF={self.state}/run".encode(), []
+        for path in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
-                if job in path.read_bytes():
+                if mark in path.read_bytes().split(b"\0"):
                     alive.append(int(path.parent.name))
         return alive
 
