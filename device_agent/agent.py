@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 from device_agent.agent_code import AgentCode
@@ -36,12 +38,14 @@ from device_agent.sample_losses import SampleLosses
 from device_agent.sampler import Sampler
 from device_agent.samples import Samples
 from device_agent.shadow import Shadow
-from device_agent.status import Status, write_status
+from device_agent.status import CameraStatus, Download, Status, write_status
 from device_agent.store import Store
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
 from device_agent.update import AgentUpdate
 from device_agent.upload_budget import UploadBudget
+from inference_core import __version__
+from inference_core.contract.addresses import redact
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.serve import FrameDone, FrameLost
 from inference_core.contract.telemetry import Event
@@ -129,6 +133,7 @@ class Agent:
         )
         self._sampling = Edge("keeping samples")
         self._systemd = Systemd()
+        self._started_at = datetime.now(timezone.utc)
 
     def run(self) -> int:
         """Work until a signal asks to stop; exit status 0, or that of an agent to be started anew.
@@ -164,7 +169,8 @@ class Agent:
             signal.signal(number, lambda *_: self.loop.stop())
         if self._config.is_plain_text:
             logger.warning("%s is not encrypted: use https", self._config.server_url)
-        self._samples.clear_spool()
+        with suppress(OSError):  # a read-only disk keeps them
+            self._samples.clear_spool()
         if self._journal.set_aside:
             self._notice("journal-set-aside", f"see {self._journal.set_aside.name}", None)
         self._tell_of_reverted_agent()
@@ -233,9 +239,9 @@ class Agent:
                 self._new_gateway(),
                 self._code.partial,
                 disk_reserve_bytes=self._config.disk_reserve_bytes,
-                on_piece=lambda: self.loop.breathe(),
+                on_piece=lambda: self.loop.breathe(),  # noqa: PLW0108 - it comes later
             ),
-            open_targets=lambda: self.loop.open_targets(),
+            open_targets=lambda: self.loop.open_targets(),  # noqa: PLW0108 - it comes later
             runs_inference=lambda: self._supervisor.running_sha256 is not None,
             notice=self._notice,
             restart=self._start_other_code,
@@ -276,7 +282,10 @@ class Agent:
     def _notice(self, name: str, detail: str, release_sha256: str | None) -> None:
         logger.warning("%s: %s", name, detail)
         event = Event(name=name, detail=detail[:2000], release_sha256=release_sha256)
-        self._outbox.append(event)
+        try:
+            self._outbox.append(event)
+        except sqlite3.Error as error:  # whoever has something to tell must get on with his work
+            logger.warning("the outbox did not take it: %s", error)
 
     def _tell_status(self) -> None:
         if time.monotonic() - self.loop.breathed_at < _BREATHLESS_S:
@@ -284,7 +293,9 @@ class Agent:
         self._proof.look(self._standing())
         if self._proof.failure:
             self.loop.stop()
-        write_status(self._config.data_dir, self._status())
+        status = self._status()
+        self._systemd.say(_summarise(status))
+        write_status(self._config.data_dir, status)
 
     def _standing(self) -> Standing:
         poller, has_release = self.loop.poller, self._store.current is not None
@@ -300,7 +311,7 @@ class Agent:
     def _status(self) -> Status:
         enrolment, goal, hand = self._identity.enrolment, self._journal.goal, self._journal.hand
         ending = self._journal.last_ending()
-        running = self._supervisor.running_sha256
+        running, transfer = self._supervisor.running_sha256, self.loop.transfer
         return Status(
             at=datetime.now(timezone.utc),
             pid=os.getpid(),
@@ -322,6 +333,25 @@ class Agent:
             reports_waiting=self._journal.reports.count(),
             records_waiting=self._outbox.count(),
             journal_is_durable=self._journal.is_durable,
+            agent_version=__version__,
+            agent_sha256=self._code.digest,
+            is_on_trial=self._code.must_prove_itself,
+            started_at=self._started_at,
+            cameras=self._camera_states(),
+            health=self._keeper.health,
+            download=Download(**asdict(transfer)) if transfer else None,
+        )
+
+    def _camera_states(self) -> tuple[CameraStatus, ...]:
+        states = self._cameras.states()
+        return tuple(
+            CameraStatus(
+                name=camera.name,
+                role=camera.role,
+                address=redact(camera.address),
+                state=states.get(camera.name),
+            )
+            for camera in self._device_config().cameras
         )
 
     def _name_of(self, sha256: str | None) -> str | None:
@@ -329,3 +359,14 @@ class Agent:
             return self._store.manifest(sha256).release if sha256 else None
         except Rejected:  # the status must be told also when a manifest has rotted
             return None
+
+
+def _summarise(status: Status) -> str:
+    """One line for ``systemctl status``."""
+    runs = status.running_release or (status.running_sha256 or "")[:12]
+    parts = [f"runs {runs}" if runs else "runs no release"]
+    if status.step:
+        parts.append(f"deployment: {status.step}")
+    if status.server_problem:
+        parts.append("the server is away")
+    return "; ".join(parts)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import collections
 import importlib
 import json
 import os
 import pkgutil
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,13 @@ from device_agent.config import Config, load_config
 from device_agent.errors import AgentError, ConfigError
 from device_agent.files import make_folder
 from device_agent.launcher import START_ANEW, read_launched, start_anew
-from device_agent.log import start_logging
-from device_agent.status import agent_is_running, draw, only_agent, read_status
+from device_agent.log import follow, newest, start_logging
+from device_agent.status import agent_is_running, only_agent, read_status
 from inference_core import __version__
 
 WORKED, FAILED, WRONG_SETTINGS = 0, 1, 2
+_CLEAR = "\033[H\033[2J"
+_WATCH_EVERY_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_tuf(arguments[1:])
     options = _parser().parse_args(arguments)
+    if options.command is unit:  # printed before there are settings
+        return unit(None, options)
     try:
         config = load_config(
             options.config,
@@ -100,14 +105,37 @@ def enrol(config: Config, options: argparse.Namespace) -> int:
 
 def status(config: Config, options: argparse.Namespace) -> int:
     """Show where the device stands."""
-    now = read_status(config.data_dir)
-    is_running = agent_is_running(config.data_dir)
+    if not options.watch:
+        return _show_status(config, options)
+    try:
+        while True:
+            print(_CLEAR if sys.stdout.isatty() else "", end="")
+            _show_status(config, options)
+            sys.stdout.flush()
+            time.sleep(_WATCH_EVERY_S)
+    except KeyboardInterrupt:
+        return WORKED
+
+
+def _show_status(config: Config, options: argparse.Namespace) -> int:
+    from device_agent.screen import WIDTH, draw
+
+    now, is_running = read_status(config.data_dir), agent_is_running(config.data_dir)
     if options.json:
         facts = json.loads(now.to_json()) if now else {}
         _say(json.dumps({"is_running": is_running, **facts}, indent=2))
     else:
-        _say(draw(now, is_running=is_running))
+        is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = max(40, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+        _say(draw(now, is_running=is_running, is_coloured=is_coloured, width=width))
     return WORKED if is_running else FAILED
+
+
+def unit(_: Config | None, __: argparse.Namespace) -> int:
+    """Print the systemd service for this interpreter."""
+    text = (Path(__file__).parent / "systemd" / "linewarden-agent.service").read_text()
+    _say(text.replace("@PYTHON@", sys.executable.replace("%", "%%").replace(" ", "\\x20")).rstrip())
+    return WORKED
 
 
 def logs(config: Config, options: argparse.Namespace) -> int:
@@ -115,9 +143,10 @@ def logs(config: Config, options: argparse.Namespace) -> int:
     folder = config.data_dir
     path = folder / "run" / "child.log" if options.child else folder / "logs" / "agent.log"
     try:
-        with path.open(errors="replace") as file:
-            for line in collections.deque(file, maxlen=options.lines):
-                _say(line.rstrip())
+        for line in follow(path, options.lines) if options.follow else newest(path, options.lines):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        return WORKED
     except OSError as error:
         raise ConfigError(f"there is no log yet: {error}") from error
     return WORKED
@@ -159,9 +188,12 @@ def _parser() -> argparse.ArgumentParser:
     join = _add(commands, "enrol", enrol, "become known to the server")
     join.add_argument("--token-file", type=Path, help="file that holds the enrolment token")
     show = _add(commands, "status", status, "show where this device stands")
+    show.add_argument("--watch", action="store_true", help="draw it anew every 2 s")
     show.add_argument("--json", action="store_true", help="for programs")
+    _add(commands, "unit", unit, "print the systemd service that starts this agent")
     tail = _add(commands, "logs", logs, "show the newest lines of the log")
     tail.add_argument("-n", "--lines", type=int, default=50)
+    tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     tail.add_argument("--child", action="store_true", help="the inference process instead")
     return parser
 

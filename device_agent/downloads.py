@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,10 +26,20 @@ _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 _NAP_S = 1.0
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """A file on its way: bytes that are here, and bytes that it has."""
+
+    path: str
+    done: int
+    total: int
+
+
 class Downloader:
     """Fetches targets into ``partial`` and moves them, verified, to where they belong.
 
-    ``on_piece`` is called between two pieces and may raise to interrupt.
+    ``on_piece`` is called between two pieces and may raise to interrupt. ``transfer`` is the
+    file that is being fetched now, for other threads to look at.
     """
 
     def __init__(
@@ -42,6 +53,7 @@ class Downloader:
     ) -> None:
         self._files, self._partial, self._patience = files, partial, patience
         self._reserve_bytes, self._on_piece = disk_reserve_bytes, on_piece
+        self.transfer: Transfer | None = None
 
     def fetch(self, target: TargetRef, destination: Path, rate_cap_bytes_s: int | None) -> None:
         """Bring the bytes of ``target`` to ``destination``, as ``fetch_signed`` does."""
@@ -68,6 +80,8 @@ class Downloader:
             if resumed:  # the old part may be what is wrong: take it all again before judging
                 raise Unavailable(f"{error}; starting over") from error
             raise Rejected(str(error), cause=FailureCause.UNTRUSTED) from error
+        finally:
+            self.transfer = None
         part.replace(destination)
         sync_folder(destination.parent)
 
@@ -101,6 +115,7 @@ class Downloader:
                         _check_length(offset, target)
                         file.write(piece)
                         digests.update(piece)
+                        self.transfer = Transfer(target.path, offset, target.length)
                         self._on_piece()
                         self._hold_back(offset - kept, began_at, rate_cap_bytes_s)
             file.flush()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import logging
+import os
 import sys
 import time
+from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -42,6 +45,35 @@ def start_logging(folder: Path | None, *, is_verbose: bool = False) -> None:
         logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if is_verbose else logging.INFO)
     logger.propagate = False
+
+
+def newest(path: Path, lines: int) -> Iterator[str]:
+    """The last lines of a log. ``OSError`` where there is none."""
+    with path.open(errors="replace") as file:
+        yield from (line.rstrip("\n") for line in collections.deque(file, maxlen=max(0, lines)))
+
+
+def follow(path: Path, lines: int, every_s: float = 0.5) -> Iterator[str]:
+    """The last lines, and each new one, for ever; goes on in the new file after a rotation."""
+    file = path.open(errors="replace")
+    started = collections.deque(file, maxlen=max(0, lines))
+    yield from (line.rstrip("\n") for line in started)
+    begun = ""
+    while True:
+        while piece := file.readline():
+            begun += piece
+            if begun.endswith("\n"):
+                yield begun.rstrip("\n")
+                begun = ""
+        try:
+            is_other = path.stat().st_ino != os.fstat(file.fileno()).st_ino
+        except FileNotFoundError:  # between the two renames of a rotation
+            is_other = False
+        if is_other:
+            file.close()
+            file = path.open(errors="replace")
+        else:
+            time.sleep(every_s)
 
 
 class Edge:

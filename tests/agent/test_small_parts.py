@@ -7,7 +7,8 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from device_agent.backoff import Backoff
-from device_agent.status import Status, draw
+from device_agent.screen import draw
+from device_agent.status import Status
 from device_agent.summaries import Summaries
 from inference_core.contract.results import (
     BoxResult,

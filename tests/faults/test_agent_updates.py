@@ -219,7 +219,7 @@ def test_a_power_cut_during_the_update_ends_in_the_old_or_the_new(
     service.start()
     device.wait(lambda: version(server) == NEW, "the new agent")
     device.wait(lambda: starts(device).is_proven, "it has proven itself")
-    assert set(report.agent_version for report in server.reports) <= {__version__, NEW}
+    assert {report.agent_version for report in server.reports} <= {__version__, NEW}
     kept = {path.name for path in (device.state / "agent").iterdir()}
     device.wait(lambda: not _litter(device), f"nothing left behind of {kept}")
 

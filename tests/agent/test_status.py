@@ -1,0 +1,259 @@
+"""The screen, on a real terminal; the lines for programs; what systemd is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from fcntl import ioctl
+from pathlib import Path
+from struct import pack
+from termios import TIOCSWINSZ
+
+import pytest
+
+from device_agent.notify import Systemd
+from device_agent.screen import draw
+from device_agent.status import CameraStatus, Download, Status, read_status, write_status
+from inference_core.contract.telemetry import Health
+from tests.agent.device import PROFILE, REPOSITORY, Device
+from tests.agent.gateway_simulator import Simulator
+from tests.agent.signed_repository import SignedRepository
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+NOW = datetime.now(timezone.utc)
+FULL = Status(
+    at=NOW,
+    pid=4711,
+    server_url="https://fleet.a-very-long-name-of-a-factory.example.com:8443",
+    serial="line-7-box-with-a-long-name",
+    device_id="6c0a7c3e-5d1f-4a6b-8e0f-3c1f0d1b2a3c",
+    profile="jetson-orin-nano-jp6.2-trt10.3",
+    last_contact_at=NOW,
+    server_problem="cannot reach https://fleet.example.com: " + "connection refused " * 12,
+    push="connected",
+    running_sha256="a" * 64,
+    running_release="surface-2026.11",
+    goal_sha256="b" * 64,
+    goal_generation=41,
+    step="download",
+    step_problem="the disk is full",
+    download=Download(path="x/artifacts/" + "c" * 64, done=31_000_000, total=124_000_000),
+    cameras=(
+        CameraStatus(
+            name="top", role="main", address="rtsp://***@10.0.0.5/" + "x" * 90, state="ok"
+        ),
+        CameraStatus(name="side", role="main", address="v4l2:///dev/video0", state="no_input"),
+    ),
+    health=Health(
+        temperature_c=84.2,
+        throttled=True,
+        throttle_reasons=("under-voltage",),
+        cpu_share=0.41,
+        memory_used_share=0.6,
+        disk_free_bytes=12_300_000_000,
+        power_w=11.25,
+    ),
+    agent_version="0.2.0",
+    agent_sha256="d" * 64,
+    is_on_trial=True,
+    started_at=NOW - timedelta(hours=3),
+)
+
+
+def show(data_dir: Path, *options: str, columns: int = 80, **environment: str) -> str:
+    """``status`` on a real terminal of so many columns."""
+    master, slave = pty.openpty()
+    ioctl(slave, TIOCSWINSZ, pack("HHHH", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "device_agent", "--server", "http://localhost"]
+    inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
+    with subprocess.Popen(
+        [*command, "--data-dir", str(data_dir), "status", *options],
+        cwd=REPOSITORY,
+        stdout=slave,
+        env=inherited | environment,
+    ) as process:
+        os.close(slave)
+        shown = b""
+        while piece := _read(master):
+            shown += piece
+        process.wait(30)
+    os.close(master)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:  # Linux says so when the other side is closed
+        return b""
+
+
+@pytest.mark.parametrize("columns", [80, 60, 200])
+def test_no_line_is_wider_than_the_terminal(columns: int, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_status(tmp_path, FULL)
+    lines = ESCAPE.sub("", show(tmp_path, columns=columns)).split("\n")
+    assert max(map(len, lines)) <= min(columns, 80)
+    assert len(lines) > 20
+
+
+def test_colour_is_for_terminals_whose_owner_wants_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_status(tmp_path, FULL)
+    assert "\x1b[31m" in show(tmp_path)
+    assert "\x1b" not in show(tmp_path, NO_COLOR="1")
+    command = [sys.executable, "-m", "device_agent", "--server", "http://localhost"]
+    command += ["--data-dir", str(tmp_path), "status"]
+    piped = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "\x1b" not in piped.stdout
+    assert piped.returncode == 1  # it does not run
+
+
+def test_a_stopped_agent_is_said_to_be_stopped_and_how_to_start_it() -> None:
+    status = FULL.model_copy(update={"at": NOW - timedelta(hours=5)})
+    screen = draw(status, is_running=False)
+    assert "NOT running, last seen 5 hours ago" in screen
+    assert "systemctl start linewarden-agent" in screen
+
+
+def test_each_problem_comes_with_what_to_do_next() -> None:
+    screen = " ".join(draw(FULL, is_running=True).split())
+    assert "AWAY: cannot reach" in screen
+    assert "camera side: no usable picture. Look at cable and power" in screen
+    assert "slows itself down (under-voltage): look at cooling and supply" in screen
+    assert "on trial" in screen
+
+
+def test_a_download_shows_bytes_and_percent() -> None:
+    assert "[#####...............] 25%  31.0 MB of 124.0 MB" in draw(FULL, is_running=True)
+
+
+def test_no_escape_sequence_of_a_message_reaches_the_terminal() -> None:
+    evil = FULL.model_copy(update={"step_problem": "\x1b]0;owned\x07 \x1b[2J text"})
+    assert "\x1b" not in draw(evil, is_running=True)
+
+
+def test_the_agent_tells_what_it_fetches_and_what_its_cameras_say(
+    device: Device, server: Simulator, repository: SignedRepository
+) -> None:
+    release = repository.add_release("r1", profile=PROFILE, counter=1, padding=400_000)
+    server.assign(release, rate_cap_bytes_s=60_000)
+    device.start()
+
+    def told() -> Status:
+        status = read_status(device.state)
+        assert status is not None
+        return status
+
+    device.wait(lambda: read_status(device.state) and told().download, "a download")
+    download = told().download
+    assert download is None or 0 < download.done <= download.total
+    device.wait(lambda: told().running_sha256 == release.sha256, "judging parts")
+    device.wait(lambda: [camera.state for camera in told().cameras] == ["ok"], "a camera")
+    device.wait(lambda: told().health, "health")
+    assert told().download is None
+    shown = json.loads(show(device.state, "--json"))
+    assert shown["is_running"] is True
+    assert shown["running_release"] == "r1"
+
+
+def test_watching_draws_it_anew_until_somebody_has_seen_enough(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_status(tmp_path, FULL)
+    command = [sys.executable, "-m", "device_agent", "--server", "http://localhost"]
+    command += ["--data-dir", str(tmp_path), "status", "--watch"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        drawn = 0
+        for line in process.stdout:
+            drawn += line.startswith("Agent")
+            if drawn == 2:
+                break
+        process.send_signal(2)
+        assert process.wait(30) == 0
+
+
+def test_systemd_hears_that_it_is_up_what_runs_and_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        systemd = Systemd()
+        systemd.ready()
+        systemd.say("runs r1\nREADY=0")
+        systemd.say("runs r1\nREADY=0")
+        systemd.alive()
+        systemd.stopping()
+        heard = [listening.recv(1000).decode() for _ in range(4)]
+        assert heard == ["READY=1", "STATUS=runs r1 READY=0", "WATCHDOG=1", "STOPPING=1"]
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.recv(1000)
+
+
+def test_a_systemd_that_does_not_listen_never_stops_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        for _ in range(2000):  # more than any socket buffer takes
+            Systemd().ready()
+    Systemd().ready()  # and now nobody is there at all
+
+
+def test_a_watchdog_of_another_process_is_not_fed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        monkeypatch.setenv("WATCHDOG_PID", "1")
+        systemd = Systemd()
+        systemd.alive()
+        systemd.stopping()
+        assert listening.recv(1000) == b"STOPPING=1"
+
+
+def test_the_unit_names_this_interpreter_and_systemd_finds_no_fault_in_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "device_agent", "unit"]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert f"ExecStart={sys.executable} -m device_agent run" in result.stdout
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze, which comes with systemd")
+    unit = tmp_path / "linewarden-agent.service"
+    unit.write_text(result.stdout)
+    verify = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    verified = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert "linewarden-agent" not in verified.stderr
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_a_log_is_followed_over_a_rotation(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "agent.log"
+    log.parent.mkdir()
+    log.write_text("one\ntwo\n")
+    command = [sys.executable, "-m", "device_agent", "--server", "http://localhost"]
+    command += ["--data-dir", str(tmp_path), "logs", "-f", "-n", "1"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "two\n"
+        with log.open("a") as file:
+            file.write("three\n")
+        assert process.stdout.readline() == "three\n"
+        log.rename(log.with_name("agent.log.1"))
+        log.write_text("four\n")
+        assert process.stdout.readline() == "four\n"
+        process.send_signal(2)
+        assert process.wait(30) == 0
