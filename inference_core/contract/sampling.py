@@ -42,7 +42,6 @@ class SamplingPolicy(Message):
             raise ValueError(f"the shares add up to {sum(shares):.3f}, more than the whole budget")
         return self
 
-
     @property
     def chosen_share(self) -> float:
         """Of all that is not random."""
