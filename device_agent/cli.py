@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_tuf(arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.command is unit:  # printed before there are settings
+    if options.command == unit:  # printed before there are settings
         return unit(None, options)
     try:
         config = load_config(

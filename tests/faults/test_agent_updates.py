@@ -160,7 +160,7 @@ def test_one_that_cannot_be_imported_is_refused_by_its_own_check(
         ),
     ],
 )
-def test_one_that_fails_after_its_start_is_reverted_after_three_starts(
+def test_one_that_fails_after_its_start_is_reverted_after_three_starts(  # noqa: PLR0917 - fixtures
     changes: dict[str, tuple[str, str]],
     why: str,
     device: Device,
@@ -263,7 +263,7 @@ def test_a_wheel_that_is_not_signed_for_this_is_refused(
         target = agent.target.model_copy(update={"sha256": "0" * 64})
         agent = agent.model_copy(update={"target": target})
     elif fault == "other bytes":
-        repository.files[repository.target_file(agent.target)] = wheel[:-1] + b"\0"
+        repository.files[repository.target_file(agent.target)] = wheel[:-1] + b"\1"
     elif fault == "an old counter":
         want(server, agent)
         device.wait(lambda: starts(device).first and starts(device).is_proven, "counter 5 proven")
