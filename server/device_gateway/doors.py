@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from server.device_gateway import credentials
 from server.device_gateway.errors import require_accepted
 from server.fleet.models import Device
+from server.lib import clock
 from server.lib.errors import (
     Malformed,
     MethodNotAllowed,
@@ -116,7 +116,7 @@ def limited(name: str, *, per_minute: int) -> Callable[[View], View]:
         @wraps(view)
         def count(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             address = request.META.get("REMOTE_ADDR", "")
-            if _count(f"door:{name}:{address}:{int(time.time() // 60)}") > per_minute:
+            if _count(f"door:{name}:{address}:{int(clock.now().timestamp() // 60)}") > per_minute:
                 raise TooMany("Too many attempts from your address; wait a minute.")
             return view(request, *args, **kwargs)
 
