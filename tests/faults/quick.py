@@ -1,0 +1,76 @@
+"""A box whose agent starts in a blink, for tests that start it a hundred times."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from tests.agent.device import Device
+from tests.faults.power_cut import PowerCut, inference_processes, start_agent
+
+_LITTLE_CHILD = Path(__file__).with_name("little_child.py")
+
+
+class QuickDevice(Device):
+    """Its inference child is the little one; its agent is the product's, forked and not spawned."""
+
+    _agent: ForkServerProcess | None = None
+
+    def settings(self, **changes: Any) -> Path:
+        little = {"python": sys.executable, "child_args": ["-I", "-S", str(_LITTLE_CHILD)]}
+        return super().settings(**little | changes)
+
+    def switch_on(self, cut: PowerCut | None = None, **changes: Any) -> None:
+        """Start the agent; with ``cut`` it kills itself in that moment."""
+        assert self._agent is None or not self._agent.is_alive()
+        self._agent = start_agent(self.settings(**changes), self._folder / "agent.err", cut)
+
+    @property
+    def is_on(self) -> bool:
+        return self._agent is not None and self._agent.is_alive()
+
+    @property
+    def was_cut(self) -> bool:
+        return self._agent is not None and self._agent.exitcode == -signal.SIGKILL
+
+    def switch_off(self) -> None:
+        """As systemd stops it; the agent must obey."""
+        agent, self._agent = self._agent, None
+        if agent is None or not agent.is_alive():
+            return
+        agent.terminate()
+        agent.join(20)
+        assert agent.exitcode == 0, self.log
+
+    def pull_the_plug(self) -> None:
+        """The agent and its children die in one moment."""
+        assert self._agent is not None
+        assert self._agent.pid is not None
+        for pid in (*self.children(), self._agent.pid):
+            os.kill(pid, signal.SIGKILL)
+        self._agent.join(10)
+
+    def stop(self) -> int | None:
+        if self._agent is not None and self._agent.is_alive():
+            self._agent.kill()
+            self._agent.join(10)
+        for pid in self.children():
+            os.kill(pid, signal.SIGKILL)
+        return super().stop()
+
+    def children(self) -> list[int]:
+        return inference_processes(self.state)
+
+    def leftovers(self) -> list[str]:
+        """What a stopped agent must not leave on its disk."""
+        kept = {"releases/" + name for name in (self.current, self.linked("previous")) if name}
+        wrong = [*self.state.glob("blobs/partial/*"), *self.state.glob("run/*.pid")]
+        wrong += [*self.state.glob("run/job-*"), *self.state.glob("spool/*")]
+        wrong += [path for path in self.state.rglob(".*") if path.name != ".status.json"]
+        found = [str(path.relative_to(self.state)) for path in wrong]
+        releases = {f"releases/{path.name}" for path in (self.state / "releases").iterdir()}
+        return sorted([*found, *(releases - kept)])
