@@ -155,9 +155,6 @@ class SampleMeta(Message):
     reason: SampleReason = "random"
     result: FrameResult
     phash: PHash | None = added(None, description="For near duplicates across devices.")
-    shadow: FrameResult | None = added(
-        None, description="What the release in the shadow said of the same frame."
-    )
 
 
 class LogsMeta(Message):
