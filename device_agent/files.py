@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
@@ -39,6 +40,20 @@ def make_folder(folder: Path, mode: int = 0o755) -> Path:
         folder.mkdir(mode=mode, exist_ok=True)
         sync_folder(folder.parent)
     return folder
+
+
+def shut_out_others(folder: Path) -> None:
+    """Take from group and others the right to put or replace files in ``folder``.
+
+    ``PermissionError``: it belongs to another user, who could swap what has been verified.
+    """
+    mode = folder.stat().st_mode
+    if mode & 0o022:
+        try:
+            folder.chmod(mode & ~0o022 & 0o7777)
+        except OSError as error:
+            if error.errno != errno.EROFS:  # there, nobody can write anything
+                raise
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:

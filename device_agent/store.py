@@ -10,7 +10,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from device_agent.errors import Rejected
-from device_agent.files import digest_of, make_folder, point_link, sync_folder, write_atomically
+from device_agent.files import (
+    digest_of,
+    make_folder,
+    point_link,
+    shut_out_others,
+    sync_folder,
+    write_atomically,
+)
 from inference_core.contract.release import ReleaseManifest
 from inference_core.contract.words import FailureCause
 
@@ -32,6 +39,8 @@ class Store:
         self._blobs = make_folder(folder / "blobs" / "sha256")
         self._releases = make_folder(folder / "releases")
         self.partial = make_folder(folder / "blobs" / "partial")
+        for mine in (folder, folder / "blobs", self._blobs, self._releases, self.partial):
+            shut_out_others(mine)
 
     @property
     def current(self) -> str | None:
@@ -89,7 +98,11 @@ class Store:
             ) from error
 
     def open(self, sha256: str) -> StagedRelease:
-        """Hash every file of the release now, just before it is loaded; else ``Rejected``."""
+        """Hash every file of the release now, just before it is loaded; else ``Rejected``.
+
+        The child opens them a moment later, by name. In between only this agent's own user could
+        change them: folders and blobs are writable to nobody else.
+        """
         manifest = self.manifest(sha256)
         artifacts = {}
         for model, artifact in manifest.artifacts.items():

@@ -17,6 +17,8 @@ MISSING_HINT = {
     "redis": "sudo apt install redis-server",
     "mosquitto": "sudo apt install mosquitto",
     "chromium": "sudo apt install chromium",
+    "faketime": "sudo apt install faketime",
+    "strace": "sudo apt install strace",
 }
 START_LIMIT_S = 60.0
 

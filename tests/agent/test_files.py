@@ -100,3 +100,13 @@ def test_only_what_nothing_needs_is_pruned(tmp_path: Path) -> None:
     store.prune()
     assert not store.blob_path("0" * 64).exists()
     assert list(store.partial.iterdir()) == []
+
+
+def test_nobody_else_may_put_or_replace_what_will_be_loaded(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for name in ("blobs", "blobs/sha256", "releases"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+    Store(tmp_path)
+    folders = [tmp_path, *(path for path in tmp_path.rglob("*") if path.is_dir())]
+    assert [path for path in folders if path.stat().st_mode & 0o022] == []
