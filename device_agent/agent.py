@@ -23,6 +23,7 @@ from device_agent.downloads import Downloader
 from device_agent.enrolment import read_token
 from device_agent.errands import Errand
 from device_agent.errors import Rejected
+from device_agent.files import remove_unfinished
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
 from device_agent.journal import Journal
@@ -59,6 +60,7 @@ class Agent:
 
     def __init__(self, config: Config, on_step: StepHook = lambda _when, _step: None) -> None:
         folder = config.data_dir
+        remove_unfinished(folder)
         self._config = config
         self._identity = Identity(folder / "identity")
         self._journal = Journal.open(folder / "journal.sqlite")

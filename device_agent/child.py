@@ -249,7 +249,7 @@ def end_leftovers(folder: Path) -> None:
             with contextlib.suppress(OSError):  # it ended meanwhile
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)  # the kernel gives a camera back when the process is gone, not before
-    for path in (*folder.glob("job-*"), *folder.glob(".job-*")):
+    for path in folder.glob("job-*"):
         with contextlib.suppress(OSError):  # a read-only disk keeps it
             path.unlink()
 

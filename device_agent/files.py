@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 18
+_UNFINISHED = ".unfinished"
 
 
 def sync_folder(folder: Path) -> None:
@@ -58,7 +59,9 @@ def shut_out_others(folder: Path) -> None:
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write, fsync, rename, fsync the folder: readers see the old file or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
@@ -71,6 +74,16 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             Path(name).unlink()
         raise
     sync_folder(path.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a power cut has left of ``write_atomically`` and ``point_link``; at a start.
+
+    A disk that is read-only keeps it.
+    """
+    with contextlib.suppress(OSError):
+        for path in (*folder.rglob(f".*{_UNFINISHED}"), *folder.glob(".*.new")):
+            path.unlink()
 
 
 def point_link(link: Path, target: str) -> None:

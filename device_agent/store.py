@@ -149,8 +149,6 @@ class Store:
         for path in self._releases.iterdir():
             if path.name not in releases:
                 shutil.rmtree(path)
-        for path in self._releases.glob("*/.*"):  # a power cut while a manifest was written
-            path.unlink()
         for path in (*self._blobs.iterdir(), *self.partial.iterdir()):
             if path.name not in blobs:
                 path.unlink()
