@@ -60,6 +60,8 @@ class DeviceView(RoledView):
                 sample_every_s=changes.sample_every_s,
                 actor=actor_of(request),
             )
+        if "sampling" in changes.model_fields_set:
+            services.set_sampling(device=device, policy=changes.sampling, actor=actor_of(request))
         if "variant" in changes.model_fields_set:
             services.assign_variant(
                 device=device, variant=changes.variant or "", actor=actor_of(request)

@@ -9,6 +9,7 @@ from django.db import models
 from inference_core.contract.build import ProfileSpec, TensorRtProfile
 from inference_core.contract.device import AgentRef
 from inference_core.contract.release import TargetRef
+from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera as CameraMessage
 from inference_core.contract.window import UpdateWindow
 from server.fleet.states import DeviceState
@@ -91,6 +92,9 @@ class Device(models.Model):
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="devices")
     facts = models.JSONField(default=dict)
     sample_every_s = models.FloatField(default=10.0)
+    sampling = models.JSONField(
+        null=True, blank=True, help_text="Its SamplingPolicy; null is the usual one."
+    )
     variant = models.SlugField(
         max_length=100, blank=True, help_text="Its arm of an experiment; empty is none."
     )
@@ -104,6 +108,11 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.serial
+
+    @property
+    def sampling_policy(self) -> SamplingPolicy:
+        """What samples may cost and which frames they are of: its own policy, or the usual one."""
+        return SamplingPolicy.model_validate(self.sampling or {})
 
 
 class Presence(models.Model):

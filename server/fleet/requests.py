@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from inference_core.contract.addresses import check_sink
 from inference_core.contract.base import Document, Slug
+from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera
 from inference_core.contract.window import UpdateWindow, WindowSlot
 from server.fleet.enrolment import MAX_LIFETIME_S, MAX_USES
@@ -85,11 +86,18 @@ class NewCamera(Camera, Document):
         return sinks
 
 
+class NewSampling(SamplingPolicy, Document):
+    """A policy of sampling in ``PATCH devices/{id}``."""
+
+    bytes_per_day: int = Field(default=20_000_000, ge=0, le=10**12)
+
+
 class DeviceChanges(Document):
     """``PATCH devices/{id}``: what is left out stays as it is."""
 
     cameras: tuple[NewCamera, ...] | None = Field(default=None, max_length=64)
     sample_every_s: float | None = Field(default=None, gt=0, le=86_400)
+    sampling: NewSampling | None = Field(default=None, description="null is the usual policy.")
     variant: Slug | None = Field(default=None, description="null takes it out of its arm.")
 
 

@@ -164,4 +164,5 @@ def config_of(device: Device) -> DeviceConfig:
     return DeviceConfig(
         cameras=tuple(camera.message for camera in device.cameras.all()),
         sample_every_s=device.sample_every_s,
+        sampling=device.sampling_policy,
     )

@@ -170,6 +170,9 @@ class DeviceDetailSerializer(DeviceSerializer):
     """A device on its own."""
 
     cameras = CameraSerializer(many=True)
+    sampling = serializers.DictField(
+        allow_null=True, help_text="Its own policy of sampling; null is the usual one."
+    )
     key_fingerprint = serializers.SerializerMethodField()
     new_key_fingerprint = serializers.SerializerMethodField()
     reported_variant = serializers.SerializerMethodField()
@@ -182,6 +185,7 @@ class DeviceDetailSerializer(DeviceSerializer):
             *DeviceSerializer.Meta.fields,
             "cameras",
             "sample_every_s",
+            "sampling",
             "key_fingerprint",
             "new_key_fingerprint",
             "variant",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera as CameraMessage
 from server.accounts import audit
 from server.fleet.keys import fingerprint
@@ -110,6 +111,15 @@ def configure_device(
         "sample_every_s": sample_every_s,
     }
     _record(actor, "configure", "device", str(device.pk), after=after)
+    announce([device.pk])
+
+
+@transaction.atomic
+def set_sampling(*, device: Device, policy: SamplingPolicy | None, actor: str) -> None:
+    """Say what samples may cost and which frames they are of; None is the usual policy."""
+    before, device.sampling = device.sampling, policy and policy.model_dump(mode="json")
+    device.save(update_fields=["sampling"])
+    _record(actor, "set_sampling", "device", str(device.pk), before=before, after=device.sampling)
     announce([device.pk])
 
 

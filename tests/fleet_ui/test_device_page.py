@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from inference_core.contract.device import ShadowLimits
+from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.window import UpdateWindow
 from server.fleet.agents import set_agent_release
 from server.fleet.models import AgentRelease, Camera, Device, Presence
-from server.fleet.services import assign_variant
+from server.fleet.services import assign_variant, set_sampling
 from server.fleet.windows import set_update_window
 from server.rollouts.services import start_shadow
 from server.telemetry.models import ShadowHour, TelemetryRecord
@@ -21,6 +22,7 @@ from tests.fleet_ui.test_pages import text_of
 from tests.fleet_ui.world import World, target_for
 
 SignIn = Callable[[str], Client]
+NO_OTHERS = {"uncertain_share": 0.0, "disagreement_share": 0.0, "diverse_share": 0.0}
 
 
 def page_of(client: Client, device: Device) -> str:
@@ -101,7 +103,7 @@ def test_wanted_and_running_agents_and_a_strange_variant_are_told(
 ) -> None:
     client, device = sign_in("ada"), world.devices[0]
     text = page_of(client, device)
-    assert "Agent 0.1.0 Machine" in text
+    assert "Agent 0.1.0 Sampling" in text
     release = AgentRelease.objects.create(
         version="0.2.0", counter=1, length=1, published_at=world.now
     )
@@ -111,7 +113,23 @@ def test_wanted_and_running_agents_and_a_strange_variant_are_told(
     text = page_of(client, device)
     assert "Agent 0.1.0, 0.2.0 wanted Not yet Variant arm-a Reports another it says arm-b" in text
     Presence.objects.filter(device=device).update(variant="arm-a", agent_version="0.2.0")
-    assert "Agent 0.2.0, 0.2.0 wanted Variant arm-a Machine" in page_of(client, device)
+    assert "Agent 0.2.0, 0.2.0 wanted Variant arm-a Sampling" in page_of(client, device)
+
+
+def test_it_says_what_samples_may_cost_and_whose_policy_that_is(
+    world: World, sign_in: SignIn
+) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    text = page_of(client, device)
+    assert "at random one in 10 s of each camera, at most 20 MB a day" in text
+    assert "Sampling 40 % random, 30 % uncertain, 15 % disagreement, 15 % diverse the usual" in text
+    policy = SamplingPolicy(bytes_per_day=5_000_000, random_share=1.0, **NO_OTHERS)
+    set_sampling(device=device, policy=policy, actor="test")
+    text = page_of(client, device)
+    assert "at most 5 MB a day" in text
+    assert "Sampling 100 % random, 0 % uncertain, 0 % disagreement, 0 % diverse its own" in text
+    set_sampling(device=device, policy=SamplingPolicy(bytes_per_day=0), actor="test")
+    assert "Sampling none its own policy" in page_of(client, device)
 
 
 def test_health_tells_of_sensors_power_throttling_and_starts(world: World, sign_in: SignIn) -> None:
