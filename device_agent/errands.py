@@ -8,7 +8,7 @@ from typing import Protocol
 
 from device_agent.backoff import Backoff
 from device_agent.errors import AgentError
-from device_agent.log import Edge
+from device_agent.log import Edge, logger
 from inference_core.contract.device import Goal
 
 
@@ -21,7 +21,7 @@ class Errand(Protocol):
         """Do what is due, briefly, and say after how many seconds to be called again at the latest.
 
         It is called earlier where the goal changes. ``AgentError`` and ``OSError`` are told of
-        once and met with patience.
+        once and met with patience; any other error is a mistake, told with its traceback.
         """
 
 
@@ -59,6 +59,10 @@ class _Run:
         except (AgentError, OSError) as error:
             self._edge.broke(error)
             return self._backoff.next_s(getattr(error, "delay_s", None))
+        except Exception as error:  # noqa: BLE001 - inference is worth more than any errand
+            logger.exception("%s went wrong in a way that nobody foresaw", self._errand.name)
+            self._edge.broke(error)
+            return self._backoff.next_s()
         self._edge.works()
         self._backoff.reset()
         return wait_s
