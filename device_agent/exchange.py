@@ -1,0 +1,123 @@
+"""Requests to the server and their answers: within limits, in time, and judged before use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import requests
+import urllib3
+from pydantic import ValidationError
+
+from device_agent.config import Config
+from device_agent.errors import Unavailable
+from device_agent.problems import problem_of
+from device_agent.remote_files import read_pieces
+from inference_core.contract.base import Message
+
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+
+_M = TypeVar("_M", bound=Message)
+
+
+class Answer(NamedTuple):
+    """A response whose body has been read."""
+
+    response: requests.Response
+    content: bytes
+
+
+class Exchange:
+    """One connection to the server; not for several threads.
+
+    ``token`` is the access token to show, or None for the two calls that need none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.url = config.device_url
+        self._server_url = config.server_url
+        self._timeout_s = config.request_timeout_s
+        self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"  # ranges count stored bytes
+        if config.ca_file:
+            self._session.verify = str(config.ca_file)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        token: str | None,
+        also: tuple[int, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        files: Any = None,
+    ) -> Answer:
+        """The answer where it is a success or one of ``also``; else the error it stands for."""
+        headers = dict(headers or {})
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        with self.open(
+            method, path, token=token, headers=headers, data=body, files=files
+        ) as response:
+            content = read_body(response)
+        if response.ok or response.status_code in also:
+            return Answer(response, content)
+        raise problem_of(response, content)
+
+    @contextmanager
+    def open(
+        self, method: str, path: str, *, token: str | None, **options: Any
+    ) -> Iterator[requests.Response]:
+        """Stream an answer of any status; ``Unavailable`` where none comes, also half-way."""
+        try:
+            with self._session.request(
+                method,
+                self.url + path,
+                auth=_Bearer(token),
+                timeout=(self._timeout_s, self._timeout_s),
+                stream=True,
+                allow_redirects=False,  # a redirect must not carry the token elsewhere
+                **options,
+            ) as response:
+                yield response
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise Unavailable(f"cannot reach {self._server_url}: {error}") from error
+
+    def parse(self, message: type[_M], answer: Answer) -> _M:
+        """The message that an answer holds; ``Unavailable`` where it holds something else."""
+        try:
+            return message.model_validate_json(answer.content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise Unavailable(
+                f"{self._server_url} did not answer with a {message.__name__}: "
+                f"{'.'.join(map(str, first['loc']))} {first['msg']}"
+            ) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+
+def read_body(response: requests.Response) -> bytes:
+    """All of a body, within the limit."""
+    content = bytearray()
+    for piece in read_pieces(response):
+        content += piece
+        if len(content) > MAX_REPLY_BYTES:
+            raise Unavailable(f"the server's answer exceeds {MAX_REPLY_BYTES} bytes")
+    return bytes(content)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Given on every call, also without a token: else requests would consult ``~/.netrc``."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
