@@ -306,7 +306,8 @@ class Loop:
 
         root = self._known_enrolment().tuf_root.encode()
         folder = self._config.data_dir / "tuf"
-        return SignedTargets(self._gateway, folder, root, self._journal.time_floor)
+        floor = self._journal.time_floor
+        return SignedTargets(self._gateway, folder, root, floor, on_piece=self.breathe)
 
     def _known_enrolment(self) -> EnrolmentReply:
         enrolment = self._identity.enrolment
