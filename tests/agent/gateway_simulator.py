@@ -86,6 +86,7 @@ class Simulator:
         self.poll_s = 0.2
         self.goes_down_in: DeploymentPhase | None = None
         self.refuses: Callable[[Record], bool] = lambda _: False
+        self.interferes: Callable[[str, Answer], Answer | None] = lambda _path, answer: answer
         self.cut_targets_after: int | None = None
         self.token_serial = 0
         self.seen_jti: set[str] = set()
@@ -208,7 +209,9 @@ class Simulator:
         return _message(self.certifies(request))
 
     def progress(self, key: str, body: bytes) -> Answer:
-        progress, deployment = Progress.model_validate_json(body), self.deployments[key]
+        progress, deployment = Progress.model_validate_json(body), self.deployments.get(key)
+        if deployment is None:
+            return _problem(404, "this device has no such deployment")
         if progress.seq <= deployment.seq:
             return _message(deployment.reply())
         if deployment.phase in TERMINAL_PHASES:
@@ -292,7 +295,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(b"")
 
     def do_POST(self) -> None:
-        self._serve(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) == length:  # else the sender died in the middle
+            self._serve(body)
 
     def do_PATCH(self) -> None:
         self.do_POST()
@@ -301,6 +307,11 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.removeprefix("/device/v1/")
         answer = self.simulator.route(self.command, path, self.headers, body)
         cut_after = self.simulator.cut_targets_after
+        changed = self.simulator.interferes(path, answer)
+        if changed is None:  # what was asked is done, and nobody will ever know
+            self.close_connection = True
+            return
+        answer = changed
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,15 +17,24 @@ from device_agent.config import Config
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
-from inference_core.contract.device import Broker, DeviceFacts, EnrolmentRequest, Goal, Report
+from inference_core.contract.device import (
+    Broker,
+    DeviceFacts,
+    EnrolmentRequest,
+    Goal,
+    Progress,
+    Report,
+)
 from inference_core.contract.results import FrameResult
-from inference_core.contract.telemetry import Batch, Event, Record, SampleMeta
+from inference_core.contract.telemetry import Batch, Event, Gap, Record, SampleMeta
 from server.fleet.enrolment import issue_enrolment_token
 from server.fleet.models import Device, Presence
 from server.fleet.services import create_line, create_site, revoke_device, seed_profiles
 from server.review.models import Sample
 from server.telemetry.models import TelemetryRecord
 from server.trust.services import ensure_repository
+from tests.agent.gateway_simulator import ENROLMENT_TOKEN, Simulator
+from tests.agent.signed_repository import SignedRepository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +71,97 @@ def gateway(live_server: LiveServer, enrolment_token: str, tmp_path: Path) -> Ga
     )
     identity.remember(gateway.enrol(request))
     return gateway
+
+
+@pytest.fixture(params=["server", "simulator"])
+def either(request: pytest.FixtureRequest) -> Gateway:
+    """The same gateway before the real server, and before the simulator that tests stand on."""
+    name = "gateway" if request.param == "server" else "simulated"
+    gateway: Gateway = request.getfixturevalue(name)
+    return gateway
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[Gateway]:
+    repository = SignedRepository()
+    repository.publish()
+    with Simulator(repository, "x86-fake") as simulator:
+        identity = Identity(tmp_path / "identity")
+        config = Config(server_url=simulator.url, data_dir=tmp_path, serial="box-1")
+        gateway = Gateway(config, identity)
+        request = EnrolmentRequest(
+            token=ENROLMENT_TOKEN, serial="box-1", public_key=identity.public_key, facts=FACTS
+        )
+        identity.remember(gateway.enrol(request))
+        yield gateway
+
+
+def test_both_give_the_goal_once_and_nothing_while_it_is_unchanged(either: Gateway) -> None:
+    report = Report(boot_id=uuid.uuid4())
+    first = either.goal(report, None)
+    again = either.goal(report, first.etag)
+    assert first.goal is not None
+    assert first.goal.generation == 0
+    assert (again.goal, again.etag) == (None, first.etag)
+    assert again.poll_s is not None
+    assert again.poll_s > 0
+
+
+def test_both_store_a_batch_once_however_often_it_comes(either: Gateway) -> None:
+    boot = uuid.uuid4()
+    assert either.send_telemetry(_batch(boot, 1, 2)).acked_seq == 2
+    assert either.send_telemetry(_batch(boot, 1, 2)).acked_seq == 2
+    assert either.send_telemetry(_batch(boot, 2, 3)).acked_seq == 3
+
+
+def test_both_name_the_last_record_they_have_when_one_is_missing(either: Gateway) -> None:
+    boot = uuid.uuid4()
+    assert either.send_telemetry(_batch(boot, 1)).acked_seq == 1
+    assert either.send_telemetry(_batch(boot, 3)).acked_seq == 1
+    gap = Gap(first_seq=2, last_seq=2, reason="disk_full")
+    record = Record(seq=2, captured_at=datetime.now(timezone.utc), body=gap)
+    assert either.send_telemetry(Batch(boot_id=boot, records=(record,))).acked_seq == 2
+
+
+def test_both_count_every_boot_from_its_own_first_record(either: Gateway) -> None:
+    assert either.send_telemetry(_batch(uuid.uuid4(), 1, 2)).acked_seq == 2
+    assert either.send_telemetry(_batch(uuid.uuid4(), 1)).acked_seq == 1
+
+
+def test_both_refuse_a_token_that_nobody_gave_out(either: Gateway, tmp_path: Path) -> None:
+    request = EnrolmentRequest(
+        token="this-token-nobody-has-given-out",
+        serial="box-2",
+        public_key=Identity(tmp_path / "stranger").public_key,
+        facts=FACTS,
+    )
+    with pytest.raises(Rejected) as caught:
+        either.enrol(request)
+    assert caught.value.status == 401
+
+
+def test_both_hand_out_signed_metadata_and_ranges_of_it(either: Gateway) -> None:
+    with either.open_file("metadata/1.root.json") as response:
+        whole = response.raw.read()
+        assert response.status_code == 200
+    with either.open_file("metadata/1.root.json", offset=100) as response:
+        rest = response.raw.read()
+        assert (response.status_code, rest) in ((206, whole[100:]), (200, whole))
+    with either.open_file("metadata/99.root.json") as response:
+        assert response.status_code == 404
+
+
+def test_both_answer_for_a_deployment_that_they_do_not_know(either: Gateway) -> None:
+    progress = Progress(seq=1, expected_version=0, phase="acknowledged")
+    with pytest.raises(Rejected) as caught:
+        either.report_progress(uuid.uuid4(), progress)
+    assert caught.value.status == 404
+
+
+def _batch(boot: uuid.UUID, *numbers: int) -> Batch:
+    now = datetime.now(timezone.utc)
+    records = [Record(seq=seq, captured_at=now, body=Event(name="started")) for seq in numbers]
+    return Batch(boot_id=boot, records=tuple(records))
 
 
 def test_a_poll_gets_the_goal_and_the_next_one_nothing_new(gateway: Gateway) -> None:
