@@ -4,14 +4,18 @@ import os
 
 import pytest
 
-from tests.servers import MISSING_HINT, is_installed
+from tests.servers import MISSING_HINT, is_installed, works_here
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in MISSING_HINT:
-            if item.get_closest_marker(name) and not is_installed(name):
+            if not item.get_closest_marker(name):
+                continue
+            if not is_installed(name):
                 _refuse_or_skip(item, name)
+            elif not works_here(name):
+                item.add_marker(pytest.mark.skip(reason=f"{name} may not work in this container"))
 
 
 def _refuse_or_skip(item: pytest.Item, name: str) -> None:

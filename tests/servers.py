@@ -1,6 +1,7 @@
 """Real servers for tests: started on loopback in a temporary folder, stopped at the end."""
 
 import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -25,6 +26,15 @@ START_LIMIT_S = 60.0
 
 def is_installed(name: str) -> bool:
     return _find(name) is not None
+
+
+@functools.cache
+def works_here(name: str) -> bool:
+    """Whether the kernel lets an installed tool work: not every container may trace."""
+    if name != "strace":
+        return True
+    command = [str(_find(name)), "-o", "/dev/null", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def chromium_path() -> str:
