@@ -28,16 +28,19 @@ class Poller:
         self._backoff = Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s)
         self._server = Edge("the server")
         self._asked_at = self._due_at = 0.0
+        self._is_hurried = False
 
     @property
     def wait_s(self) -> float:
         """Seconds until the next poll is due."""
-        return max(0.0, self._due_at - time.monotonic())
+        return 0.0 if self._is_hurried else max(0.0, self._due_at - time.monotonic())
 
     def poll_when_due(self) -> None:
         """Ask if it is time; a server that is away is asked again later and later."""
         if self.wait_s > 0:
             return
+        # Before the question: who rings while it is answered may know what the answer does not.
+        self._is_hurried = False
         try:
             wanted_s = self._ask()
         except AgentError as error:
@@ -56,8 +59,8 @@ class Poller:
         self._due_at = self._asked_at + max(self._min_poll_s, wait_s)
 
     def hurry(self) -> None:
-        """Ask at once. From any thread."""
-        self._due_at = 0.0
+        """Ask at once, and once more where a question is under way. From any thread."""
+        self._is_hurried = True
 
     def keep_contact(self) -> None:
         """A release that must show that the server can be reached need not wait for a poll."""
