@@ -312,7 +312,7 @@ class Agent:
 
     def _status(self) -> Status:
         enrolment, goal, hand = self._identity.enrolment, self._journal.goal, self._journal.hand
-        ending = self._journal.last_ending()
+        ending = next(iter(self._journal.endings.newest(1)), None)
         running, transfer = self._supervisor.running_sha256, self.loop.transfer
         return Status(
             at=datetime.now(timezone.utc),
@@ -331,7 +331,7 @@ class Agent:
             goal_sha256=goal.release.sha256 if goal and goal.release else None,
             step=hand.step if hand else None,
             step_problem=self.loop.step_problem if hand else None,
-            last_ending=" ".join(ending) if ending else None,
+            last_ending=f"{ending.phase} {ending.detail} {ending.at}" if ending else None,
             reports_waiting=self._journal.reports.count(),
             records_waiting=self._outbox.count(),
             journal_is_durable=self._journal.is_durable,

@@ -9,31 +9,22 @@ from pathlib import Path
 
 from device_agent.clock import EARLIEST
 from device_agent.database import Database, open_database
-from device_agent.deployment import ENTRY_PHASES, Hand, Step, goal_key, without_deployment
+from device_agent.deployment import ENTRY_PHASES, Hand, Step, without_deployment
+from device_agent.endings import SCHEMA as ENDINGS_SCHEMA
+from device_agent.endings import Endings
 from device_agent.reports import SCHEMA as REPORTS_SCHEMA
 from device_agent.reports import Reports
 from device_agent.wakeup import COUNTS_ANEW, wake
 from inference_core.contract.device import Goal, ProgressError
 from inference_core.contract.words import DeploymentPhase
 
-_KEPT_ENDINGS = 100
 _PLACE = {phase: place for place, phase in enumerate(DeploymentPhase)}
 """Phases are declared in the order in which a deployment passes them, and told once each."""
 
-SCHEMA = (
-    REPORTS_SCHEMA
-    + """
+_FACTS_SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS ending (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    release_sha256 TEXT NOT NULL,
-    phase TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    at TEXT NOT NULL
-);
 """
-)
+SCHEMA = REPORTS_SCHEMA + _FACTS_SCHEMA + ENDINGS_SCHEMA
 
 
 class Journal:
@@ -42,6 +33,7 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.reports = Reports(database)
+        self.endings = Endings(database)
 
     @classmethod
     def open(cls, path: Path) -> Journal:
@@ -96,31 +88,6 @@ class Journal:
         """The arm of an experiment that this box keeps to, whatever name it has at the server."""
         return self._fact("variant")
 
-    def ended_as(self, goal: Goal | None) -> DeploymentPhase | None:
-        """How the goal ended here, or None. A repair that ended badly outweighs its commit."""
-        if goal is None:
-            return None
-        keys = {goal_key(goal), goal_key(without_deployment(goal))}
-        if goal.release and not goal.deployment:  # a new deployment is a person's wish to try again
-            keys.add(_condemned(goal.release.sha256))
-        marks = ", ".join("?" * len(keys))
-        rows = self._database.rows(f"SELECT phase FROM ending WHERE key IN ({marks})", *keys)  # noqa: S608 - marks only
-        phases = [DeploymentPhase(row["phase"]) for row in rows]
-        bad = [phase for phase in phases if phase is not DeploymentPhase.COMMITTED]
-        return next(iter(bad or phases), None)
-
-    def endings(self) -> list[tuple[str, str, str, str]]:
-        """Time, release, phase and detail of what ended here, the newest first."""
-        rows = self._database.rows(
-            "SELECT at, release_sha256, phase, detail FROM ending ORDER BY id DESC"
-        )
-        return [(row["at"], row["release_sha256"], row["phase"], row["detail"]) for row in rows]
-
-    def last_ending(self) -> tuple[DeploymentPhase, str, str] | None:
-        """Phase, detail and time of the newest ending, for a person."""
-        row = self._database.row("SELECT phase, detail, at FROM ending ORDER BY id DESC LIMIT 1")
-        return (DeploymentPhase(row["phase"]), row["detail"], row["at"]) if row else None
-
     def remember_goal(self, goal: Goal, etag: str | None) -> None:
         """Keep what the server wants, so that a restart goes on without it.
 
@@ -140,7 +107,7 @@ class Journal:
 
     def take(self, goal: Goal, old_sha256: str | None) -> Hand:
         """Take a goal in hand. One that was committed before is repaired without reports."""
-        if self.ended_as(goal) is DeploymentPhase.COMMITTED:
+        if self.endings.phase_of(goal) is DeploymentPhase.COMMITTED:
             goal = without_deployment(goal)
         hand = Hand(goal=goal, step=Step.ACKNOWLEDGE, old_sha256=old_sha256)
         with self._database.transaction():
@@ -169,50 +136,23 @@ class Journal:
 
     def end(self, phase: DeploymentPhase, running_sha256: str | None) -> Hand:
         """End the deployment in hand, with its one terminal report, in one transaction."""
-        with self._database.transaction() as connection:
+        with self._database.transaction():
             hand = self._in_hand()
             if hand.goal.deployment:
                 self.reports.queue(hand.goal.deployment.id, phase, running_sha256, hand.failure)
-            self._note_ending(hand.key, hand.release.sha256, phase, _detail(hand))
+            self.endings.note(hand.key, hand.release.sha256, phase, _detail(hand))
             if phase is DeploymentPhase.COMMITTED:
-                key = _condemned(hand.release.sha256)
-                connection.execute("DELETE FROM ending WHERE key=?", (key,))
+                self.endings.redeem(hand.release.sha256)
             self._set("hand", None)
         return hand
 
     def condemn(self, sha256: str, successor: str, detail: str) -> None:
-        """Note that a committed release turned out bad; ``successor`` runs in its place.
-
-        Whoever committed it has ended badly by this, so that no planner brings it back.
-        """
-        with self._database.transaction() as connection:
-            bad = DeploymentPhase.ROLLED_BACK
-            connection.execute(
-                "UPDATE ending SET phase=?, detail=? WHERE release_sha256=? AND phase=?",
-                (bad, detail, sha256, DeploymentPhase.COMMITTED),
-            )
-            self._note_ending(_condemned(sha256), sha256, bad, detail)
+        """Note that a committed release turned out bad; ``successor`` runs in its place."""
+        with self._database.transaction():
+            self.endings.condemn(sha256, detail)
             hand = self.hand
             if hand is not None and hand.old_sha256 == sha256:
                 self._put(hand.model_copy(update={"old_sha256": successor}))
-
-    def end_shadow(self, sha256: str, detail: str) -> None:
-        """Note that a release failed in the shadow: it is not tried there again."""
-        with self._database.transaction():
-            self._note_ending(_shadow(sha256), sha256, DeploymentPhase.FAILED, detail)
-
-    def has_ended_shadow(self, sha256: str) -> bool:
-        """Whether this release has failed in the shadow since it is wanted there."""
-        row = self._database.row("SELECT 1 FROM ending WHERE key=?", _shadow(sha256))
-        return row is not None
-
-    def forget_shadows(self, but: str | None) -> None:
-        """Another shadow is wanted, or none: whoever wants an old one again may try anew."""
-        kept = _shadow(but) if but else ""
-        where = "FROM ending WHERE key LIKE 'shadow-%' AND key<>?"
-        if self._database.row(f"SELECT 1 {where}", kept):
-            with self._database.transaction() as connection:
-                connection.execute(f"DELETE {where}", (kept,))
 
     def wake(self) -> Hand | None:
         """Apply the wake-up table after a start; see ``wakeup``."""
@@ -259,18 +199,6 @@ class Journal:
         self._put(hand)
         return hand
 
-    def _note_ending(self, key: str, sha256: str, phase: DeploymentPhase, detail: str) -> None:
-        """Inside a transaction of the caller."""
-        connection = self._database.connection
-        connection.execute(
-            "INSERT OR REPLACE INTO ending (key, release_sha256, phase, detail, at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (key, sha256, phase, detail, _now()),
-        )
-        connection.execute(
-            "DELETE FROM ending WHERE id <= (SELECT MAX(id) FROM ending) - ?", (_KEPT_ENDINGS,)
-        )
-
     def _in_hand(self) -> Hand:
         hand = self.hand
         if hand is None:
@@ -294,19 +222,7 @@ class Journal:
             )
 
 
-def _condemned(sha256: str) -> str:
-    return f"condemned-{sha256}"
-
-
-def _shadow(sha256: str) -> str:
-    return f"shadow-{sha256}"
-
-
 def _detail(hand: Hand) -> str:
     if hand.failure:
         return f"{hand.failure.cause}: {hand.failure.detail}"
     return "no longer wanted" if hand.superseded else ""
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -91,7 +91,7 @@ class LogBundle:
             "device.json": _describe_device(goal.config),
             "facts.json": read_facts().model_dump_json(indent=2),
             "health.json": health.model_dump_json(indent=2) if health else "{}",
-            "endings.txt": "\n".join("  ".join(line) for line in self._journal.endings()),
+            "endings.txt": "\n".join("  ".join(line) for line in self._journal.endings.newest()),
         }
         for path in _files(self._config.data_dir):
             with suppress(FileNotFoundError):  # rotated away meanwhile

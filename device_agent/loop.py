@@ -187,7 +187,7 @@ class Loop:
             goal=goal,
             hand=hand,
             current_sha256=self._store.current,
-            ended_as=self._journal.ended_as(goal),
+            ended_as=self._journal.endings.phase_of(goal),
             may_update=self._journal.is_durable,
             window_is_open=hand is None or is_open(window_of(hand, goal), self._journal.time_floor),
         )

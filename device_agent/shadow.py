@@ -54,7 +54,7 @@ class Shadow:
     def turn(self, goal: Goal) -> float:
         """Let the supervisor run what is wanted; one that failed is not tried again."""
         wanted = goal.shadow
-        self._journal.forget_shadows(but=wanted.sha256 if wanted else None)
+        self._journal.endings.forget_shadows(but=wanted.sha256 if wanted else None)
         if wanted is None or self._is_vain(wanted):
             self._supervisor.order_shadow(None)
             self._keep(None)
@@ -103,10 +103,10 @@ class Shadow:
 
     def _refuse(self, wanted: TargetRef, error: Rejected) -> None:
         detail = f"{error.cause}: {error}"
-        self._journal.end_shadow(wanted.sha256, detail)
+        self._journal.endings.note_shadow(wanted.sha256, detail)
         self._keep(None)
         self._notice("shadow-failed", detail, wanted.sha256)
 
     def _is_vain(self, wanted: TargetRef) -> bool:
         is_current = wanted.sha256 == self._store.current
-        return is_current or self._journal.has_ended_shadow(wanted.sha256)
+        return is_current or self._journal.endings.has_shadow(wanted.sha256)

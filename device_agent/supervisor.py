@@ -196,5 +196,5 @@ class Supervisor:
 
     def _bury_shadow(self, sha256: str, error: ProgressError) -> None:
         detail = f"{error.cause}: {error.detail}"
-        self._journal.end_shadow(sha256, detail)
+        self._journal.endings.note_shadow(sha256, detail)
         self._notice("shadow-failed", detail, sha256)

@@ -86,19 +86,19 @@ def test_a_condemned_release_has_ended_badly_for_whoever_committed_it(
     sha256 = commit(journal, wanted)
     journal.condemn(sha256, "b" * 64, "it died")
     again = wanted.model_copy(update={"generation": 7})
-    assert journal.ended_as(wanted) is DeploymentPhase.ROLLED_BACK
-    assert journal.ended_as(again) is DeploymentPhase.ROLLED_BACK
-    assert journal.ended_as(again.model_copy(update={"deployment": None})) is not None
+    assert journal.endings.phase_of(wanted) is DeploymentPhase.ROLLED_BACK
+    assert journal.endings.phase_of(again) is DeploymentPhase.ROLLED_BACK
+    assert journal.endings.phase_of(again.model_copy(update={"deployment": None})) is not None
 
 
 def test_a_new_deployment_may_try_a_condemned_release_again(journal: Journal) -> None:
     sha256 = commit(journal, goal())
     journal.condemn(sha256, "b" * 64, "it died")
     retry = goal(generation=2)
-    assert journal.ended_as(retry) is None
+    assert journal.endings.phase_of(retry) is None
     commit(journal, retry)
     order = goal(generation=3, deployed=False)
-    assert journal.ended_as(order) is None  # it has redeemed itself
+    assert journal.endings.phase_of(order) is None  # it has redeemed itself
 
 
 def test_whoever_is_in_hand_does_not_go_back_to_a_condemned_release(journal: Journal) -> None:

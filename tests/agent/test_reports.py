@@ -57,7 +57,7 @@ def test_a_report_stays_until_it_is_settled_also_across_a_restart(tmp_path: Path
     journal = Journal.open(path)
     assert journal.reports.count() == 2
     assert journal.hand is None
-    assert journal.ended_as(GOAL) is DeploymentPhase.REJECTED
+    assert journal.endings.phase_of(GOAL) is DeploymentPhase.REJECTED
 
 
 def test_after_a_lost_journal_the_servers_count_is_taken_over(journal: Journal) -> None:
@@ -108,5 +108,5 @@ def test_a_repair_that_ended_badly_is_not_tried_again(journal: Journal) -> None:
     repair = journal.take(GOAL, None)
     assert repair.goal.deployment is None
     journal.end(DeploymentPhase.FAILED, None)
-    assert journal.ended_as(GOAL) is DeploymentPhase.FAILED
+    assert journal.endings.phase_of(GOAL) is DeploymentPhase.FAILED
     assert journal.reports.count() == waiting  # its deployment has had its last word
