@@ -25,10 +25,10 @@ def quick(tmp_path: Path, server: Simulator) -> Iterator[QuickDevice]:
 
 @pytest.fixture
 def small_disk(quick: QuickDevice) -> Iterator[SmallDisk]:
-    """A file system of 8 MiB under the data folder of ``quick``."""
+    """A file system of 16 MiB under the data folder of ``quick``."""
     quick.state.mkdir()
     if not may_mount(quick.state):
         pytest.skip("needs root, and a kernel that lets root mount a small file system")
-    with SmallDisk(quick.state, size_mib=8) as disk:
+    with SmallDisk(quick.state, size_mib=16) as disk:
         yield disk
         quick.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -51,7 +52,8 @@ class QuickDevice(Device):
         assert self._agent is not None
         assert self._agent.pid is not None
         for pid in (*self.children(), self._agent.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._agent.join(10)
 
     def stop(self) -> int | None:

@@ -19,7 +19,7 @@ def test_a_disk_without_room_for_a_download_refuses_it_before_it_begins(
     quick: QuickDevice, small_disk: SmallDisk, server: Simulator, repository: SignedRepository
 ) -> None:
     old = _run_first_release(quick, server, repository)
-    big = repository.add_release("big", profile=PROFILE, counter=2, padding=9_000_000)
+    big = repository.add_release("big", profile=PROFILE, counter=2, padding=17_000_000)
     deployment = server.assign(big)
     quick.wait(lambda: deployment.terminal_reports, "ended")
     assert _end(deployment) == ("failed", "disk_full")
