@@ -13,7 +13,7 @@ from typing import Any
 from tests.agent.device import Device
 from tests.faults.power_cut import PowerCut, inference_processes, start_agent
 
-_LITTLE_CHILD = Path(__file__).with_name("little_child.py")
+LITTLE_CHILD = str(Path(__file__).with_name("little_child.py"))
 
 
 class QuickDevice(Device):
@@ -22,7 +22,7 @@ class QuickDevice(Device):
     _agent: ForkServerProcess | None = None
 
     def settings(self, **changes: Any) -> Path:
-        little = {"python": sys.executable, "child_args": ["-I", "-S", str(_LITTLE_CHILD)]}
+        little = {"python": sys.executable, "child_args": ["-I", "-S", LITTLE_CHILD]}
         return super().settings(**little | changes)
 
     def switch_on(self, cut: PowerCut | None = None, **changes: Any) -> None:
@@ -54,6 +54,12 @@ class QuickDevice(Device):
         for pid in (*self.children(), self._agent.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._agent.join(10)
+
+    def kill_agent(self) -> None:
+        """The agent alone dies, as by the kernel when memory runs out."""
+        assert self._agent is not None
+        self._agent.kill()
         self._agent.join(10)
 
     def stop(self) -> int | None:
