@@ -14,6 +14,7 @@ from device_agent.backoff import Backoff
 from device_agent.errors import Unavailable
 from device_agent.identity import Certificate, Identity
 from device_agent.log import Edge, logger
+from device_agent.notices import Notice
 from inference_core.contract.device import Broker, Goal
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Doorbell:
         *,
         ring: Callable[[], None],
         doubt: Callable[[], None],
-        notice: Callable[[str, str, str | None], None],
+        notice: Notice,
         backoff: Backoff,
         spread_s: float,
     ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
 
 from device_agent.child import Child
 from device_agent.children import Children
@@ -13,6 +12,7 @@ from device_agent.errors import Rejected
 from device_agent.journal import Journal
 from device_agent.limits import rank
 from device_agent.log import logger
+from device_agent.notices import Notice
 from device_agent.restarts import RestartBudget
 from device_agent.store import Store
 from inference_core.contract.device import DeviceConfig, ProgressError
@@ -21,9 +21,6 @@ _STEADY_S = 60.0
 """A resident that has run this long has proven that restarting helps."""
 
 _LONGEST_DELAY_S = 60.0
-
-Notice = Callable[[str, str, "str | None"], None]
-"""Takes the name, the detail and the release of an edge that a person may want to read of."""
 
 
 class Resident:

@@ -10,9 +10,10 @@ from device_agent.children import Children
 from device_agent.config import Config
 from device_agent.journal import Journal
 from device_agent.log import logger
+from device_agent.notices import Notice
 from device_agent.opinions import clear_shared, drop_shared
 from device_agent.probation import Observations
-from device_agent.resident import Notice, Resident
+from device_agent.resident import Resident
 from device_agent.shadow_child import ShadowChild, ShadowOrder
 from device_agent.store import StagedRelease, Store
 from device_agent.trial import Trial

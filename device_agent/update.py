@@ -15,6 +15,7 @@ from device_agent.errors import Rejected, Unavailable
 from device_agent.journal import Journal
 from device_agent.launcher import Launched
 from device_agent.log import logger
+from device_agent.notices import Notice
 from device_agent.windows import is_open
 from inference_core import __version__
 from inference_core.contract.device import AgentRef, Goal
@@ -46,7 +47,7 @@ class AgentUpdate:
         downloader: Downloader,
         open_targets: Callable[[], SignedTargets],
         runs_inference: Callable[[], bool],
-        notice: Callable[[str, str, str | None], None],
+        notice: Notice,
         restart: Callable[[], None],
     ) -> None:
         self._code, self._config, self._journal = code, config, journal
