@@ -10,6 +10,7 @@ report stands at the server, nothing is left over, and the next deployment works
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ import pytest
 
 from inference_core.contract.device import ProbationLimits
 from inference_core.contract.release import TargetRef
+from inference_core.contract.window import UpdateWindow, WindowSlot
+from inference_core.contract.words import DeploymentPhase
 from tests.agent.device import PROFILE
 from tests.agent.gateway_simulator import Deployment, Simulator
 from tests.agent.signed_repository import SignedRepository
@@ -90,6 +93,7 @@ MATRIX = [
     Row("verify",         nothing,            COMMITTED),
     Row("stage",          nothing,            COMMITTED),
     Row("stage",          half_a_release,     COMMITTED),
+    Row("wait_window",    nothing,            COMMITTED),
     Row("activate",       nothing,            COMMITTED),
     Row("activate",       an_old_job,         COMMITTED, takes_child=True),
     Row("probe",          nothing,            COMMITTED),
@@ -141,9 +145,13 @@ class Bench:
         """One deployment with one cut; False when the step came to its end uncut."""
         release = self._release_for(row)
         row.on_disk(self.device, release, self._repository)
-        deployment = self._server.assign(release, probation=ProbationLimits(min_frames=3))
+        window = _shut_window() if row.step == "wait_window" else None
+        limits = ProbationLimits(min_frames=3)
+        deployment = self._server.assign(release, probation=limits, window=window)
         during = DURING.get(row.step, row.step)
         self.device.switch_on(PowerCut(during, nth, row.thread, row.takes_child))
+        if row.step == "wait_window":
+            self._open_window_for(deployment)
         self.device.wait(lambda: self.device.was_cut or deployment.terminal_reports, "cut or ended")
         polls = len(self._server.reports)  # the loop asks again when its step is over
         self.device.wait(
@@ -160,6 +168,12 @@ class Bench:
         assert self.device.leftovers() == []
         self.old = release if new_runs else self.old
         return was_cut
+
+    def _open_window_for(self, deployment: Deployment) -> None:
+        self.device.wait(lambda: deployment.phase is DeploymentPhase.WAITING_WINDOW, "waiting")
+        goal = self._server.goal
+        open_now = {"generation": goal.generation + 1, "window": None}
+        self._server.goal = goal.model_copy(update=open_now)
 
     def _examine(self, row: Row, deployment: Deployment, expected: TargetRef) -> None:
         if self.device.was_cut:
@@ -185,6 +199,12 @@ class Bench:
             counter=counter or self._counter,
             behaviour=behaviour,
         )
+
+
+def _shut_window() -> UpdateWindow:
+    """Open for a minute, twelve hours from now."""
+    opens_at = datetime.now(timezone.utc) + timedelta(hours=12)
+    return UpdateWindow(slots=(WindowSlot(starts_at=f"{opens_at:%H:%M}", duration_min=1),))
 
 
 @pytest.fixture
