@@ -10,9 +10,9 @@ from device_agent.config import Config
 from device_agent.enrolment import read_token
 from device_agent.launcher import START_ANEW
 from device_agent.log import logger
-from device_agent.loop import StepHook
 from device_agent.notify import Systemd
 from device_agent.parts import Parts
+from device_agent.performing import StepHook
 from device_agent.self_portrait import summarise
 from device_agent.status import write_status
 

@@ -15,6 +15,7 @@ from typing import IO, Literal, Protocol
 from pydantic import ValidationError
 
 from device_agent.files import write_atomically
+from device_agent.leftovers import FOLDER_VARIABLE
 from device_agent.log import logger
 from inference_core.contract.device import ProgressError
 from inference_core.contract.serve import (
@@ -34,9 +35,6 @@ Event = AnyServeEvent
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LOG_BYTES = 1024 * 1024
-_FOLDER_VARIABLE = "LINEWARDEN_CHILD_OF"
-_LEFTOVERS_END_S = 5.0
-"""A killed process that is stuck in a driver may outlive the kill; that is no reason to wait on."""
 
 
 class Cell(Protocol):
@@ -159,7 +157,7 @@ class Child:
         with self._write_job() as job, self._open_log() as log:
             return subprocess.Popen(
                 [*command, "--job", str(self._job_path) if job is None else f"/dev/fd/{job}"],
-                env={**environment, _FOLDER_VARIABLE: str(self._log_path.parent)},
+                env={**environment, FOLDER_VARIABLE: str(self._log_path.parent)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -235,33 +233,6 @@ class Child:
         if pipe is None:
             raise ValueError("the child was started without pipes")
         return pipe
-
-
-def end_leftovers(folder: Path) -> None:
-    """Kill children of an agent that was itself killed: two must not share cameras and memory.
-
-    They are known by their environment, which names our folder: a pid that was written down would
-    come too late for an agent that dies right after it has started a child.
-    """
-    ends_at = time.monotonic() + _LEFTOVERS_END_S
-    while (leftovers := _processes_of(folder)) and time.monotonic() < ends_at:
-        for pid in leftovers:
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)  # the kernel gives a camera back when the process is gone, not before
-    for path in folder.glob("job-*"):
-        with contextlib.suppress(OSError):  # a read-only disk keeps it
-            path.unlink()
-
-
-def _processes_of(folder: Path) -> list[int]:
-    """Living processes that were started with ``folder`` as theirs."""
-    mark, found = f"{_FOLDER_VARIABLE}={folder}".encode(), []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # it ended meanwhile, or is a stranger's
-            if mark in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
 
 
 def _hung(detail: str) -> ProgressError:

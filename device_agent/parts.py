@@ -22,9 +22,10 @@ from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.keeper import Keeper
 from device_agent.log_bundle import LogBundle
-from device_agent.loop import Loop, StepHook
+from device_agent.loop import Loop
 from device_agent.notices import Notices
 from device_agent.outbox import Outbox
+from device_agent.performing import StepHook
 from device_agent.proof import Proof
 from device_agent.sample_losses import SampleLosses
 from device_agent.sampler import Sampler

@@ -64,7 +64,7 @@ class SelfPortrait:
     def status(self) -> Status:
         """What a technician in front of the box wants to know."""
         enrolment, goal, hand = self.identity.enrolment, self.journal.goal, self.journal.hand
-        running, transfer = self.supervisor.running_sha256, self.loop.transfer
+        running, transfer = self.supervisor.running_sha256, self.loop.performer.transfer
         return Status(
             at=datetime.now(timezone.utc),
             pid=os.getpid(),
@@ -81,7 +81,7 @@ class SelfPortrait:
             goal_generation=goal.generation if goal else None,
             goal_sha256=goal.release.sha256 if goal and goal.release else None,
             step=hand.step if hand else None,
-            step_problem=self.loop.step_problem if hand else None,
+            step_problem=self.loop.performer.problem if hand else None,
             last_ending=self._last_ending(),
             reports_waiting=self.journal.reports.count(),
             records_waiting=self.outbox.count(),
