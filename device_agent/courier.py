@@ -12,7 +12,7 @@ from device_agent.gateway import Gateway
 from device_agent.journal import Journal
 from device_agent.log import Edge, logger
 from device_agent.outbox import Outbox
-from device_agent.samples import Samples
+from device_agent.sampling.samples import Samples
 from inference_core.contract.telemetry import MAX_RECORDS_IN_BATCH, Batch, Gap
 
 _PACE_S = 0.1

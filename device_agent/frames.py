@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from device_agent.cameras import Cameras
-from device_agent.child import Event
+from device_agent.inference.child import Event
 from device_agent.log import Edge
-from device_agent.samples import Samples
+from device_agent.sampling.samples import Samples
 from device_agent.summaries import Summaries
 from inference_core.contract.serve import FrameDone, FrameLost
 

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from device_agent.agent_code import AgentCode
 from device_agent.backoff import Backoff
 from device_agent.cameras import Cameras
-from device_agent.certificates import Certificates
 from device_agent.config import Config
 from device_agent.courier import Courier
-from device_agent.doorbell import Doorbell
 from device_agent.downloads import Downloader
 from device_agent.errands import Errand
 from device_agent.files import remove_unfinished
@@ -26,17 +23,20 @@ from device_agent.loop import Loop
 from device_agent.notices import Notices
 from device_agent.outbox import Outbox
 from device_agent.performing import StepHook
-from device_agent.proof import Proof
-from device_agent.sample_losses import SampleLosses
-from device_agent.sampler import Sampler
-from device_agent.samples import Samples
+from device_agent.push.certificates import Certificates
+from device_agent.push.doorbell import Doorbell
+from device_agent.sampling.losses import SampleLosses
+from device_agent.sampling.sampler import Sampler
+from device_agent.sampling.samples import Samples
+from device_agent.sampling.upload_budget import UploadBudget
 from device_agent.self_portrait import SelfPortrait
 from device_agent.shadow import Shadow
 from device_agent.store import Store
 from device_agent.summaries import Summaries
 from device_agent.supervisor import Supervisor
-from device_agent.update import AgentUpdate
-from device_agent.upload_budget import UploadBudget
+from device_agent.update.agent_code import AgentCode
+from device_agent.update.errand import AgentUpdate
+from device_agent.update.proof import Proof
 from inference_core.contract.device import DeviceConfig
 
 

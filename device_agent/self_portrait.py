@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-from device_agent.agent_code import AgentCode
 from device_agent.cameras import Cameras
 from device_agent.config import Config
 from device_agent.errors import Rejected
@@ -16,10 +15,11 @@ from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.loop import Loop
 from device_agent.outbox import Outbox
-from device_agent.proof import Standing
 from device_agent.status import CameraStatus, Download, Status
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
+from device_agent.update.agent_code import AgentCode
+from device_agent.update.proof import Standing
 from inference_core import __version__
 from inference_core.contract.addresses import redact
 from inference_core.contract.telemetry import Health

@@ -10,9 +10,9 @@ from device_agent.downloads import Downloader
 from device_agent.errors import Rejected, Unavailable
 from device_agent.fetching import Fetcher, device_for
 from device_agent.identity import Identity
+from device_agent.inference.shadow_child import ShadowOrder
 from device_agent.journal import Journal
 from device_agent.notices import Notice
-from device_agent.shadow_child import ShadowOrder
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from inference_core.contract.device import Goal

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from device_agent.child import Child, Event
-from device_agent.children import Children
 from device_agent.config import Config
+from device_agent.inference.child import Child, Event
+from device_agent.inference.children import Children
+from device_agent.inference.opinions import clear_shared, drop_shared
+from device_agent.inference.resident import Resident
+from device_agent.inference.shadow_child import ShadowChild, ShadowOrder
+from device_agent.inference.trial import Trial
 from device_agent.journal import Journal
 from device_agent.log import logger
 from device_agent.notices import Notice
-from device_agent.opinions import clear_shared, drop_shared
 from device_agent.probation import Observations
-from device_agent.resident import Resident
-from device_agent.shadow_child import ShadowChild, ShadowOrder
 from device_agent.store import StagedRelease, Store
-from device_agent.trial import Trial
 from inference_core.contract.device import DeviceConfig, ProgressError
 from inference_core.contract.serve import FrameDone, FrameJudged, SetSampleRates
 from inference_core.contract.telemetry import ShadowSummary

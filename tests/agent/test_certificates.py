@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from device_agent.certificates import Certificates
 from device_agent.config import Config
 from device_agent.errors import Rejected, Unavailable
 from device_agent.gateway import Gateway
 from device_agent.identity import Certificate, Identity
+from device_agent.push.certificates import Certificates
 from inference_core.contract.device import Broker, Goal
 from server.trust.device_ca import Authority
 from tests.agent.certified import LIFE, certify, enrol_as, give_certificate, now

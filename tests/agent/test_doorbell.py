@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from device_agent.backoff import Backoff
-from device_agent.doorbell import Doorbell
 from device_agent.identity import Identity
+from device_agent.push.doorbell import Doorbell
 from inference_core.contract.device import Broker, Goal
 from server.broker.configuration import doorbell_topic, presence_topic
 from server.trust import device_ca
@@ -265,7 +265,7 @@ def test_the_agent_is_complete_without_paho(tmp_path: Path) -> None:
 import sys, time, pathlib
 sys.modules["paho"] = None
 from device_agent.backoff import Backoff
-from device_agent.doorbell import Doorbell
+from device_agent.push.doorbell import Doorbell
 from device_agent.identity import Identity
 from inference_core.contract.device import Broker, Goal
 doorbell = Doorbell(Identity(pathlib.Path({str(tmp_path)!r})), ring=print, doubt=print,

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from device_agent.agent_code import AgentCode
 from device_agent.config import DEFAULT_PATH, Config
 from device_agent.launcher import (
     MAX_STARTS,
@@ -26,6 +25,7 @@ from device_agent.launcher import (
     read_starts,
     write_starts,
 )
+from device_agent.update.agent_code import AgentCode
 from tests.agent.device import REPOSITORY
 
 OLD, GOOD, NEW = "a" * 64, "b" * 64, "c" * 64

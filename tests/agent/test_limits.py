@@ -9,7 +9,7 @@ import pytest
 
 from device_agent.errors import Rejected
 from device_agent.hardware.generic import memory_bytes
-from device_agent.limits import Cage, MemoryCell, default_limit_bytes, refuse_if_too_big
+from device_agent.inference.limits import Cage, MemoryCell, default_limit_bytes, refuse_if_too_big
 from inference_core.contract.release import ReleaseManifest
 from inference_core.contract.telemetry import Event
 from inference_core.contract.words import FailureCause

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from device_agent.pairs import ShadowPairs
+from device_agent.inference.pairs import ShadowPairs
 from inference_core.contract.results import FrameResult, StageLatency, StageResult
 from inference_core.contract.words import FailureCause, VerdictWord
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from device_agent.cpu_budget import CpuBudget, read_cpu_s
-from device_agent.restarts import RestartBudget
+from device_agent.inference.cpu_budget import CpuBudget, read_cpu_s
+from device_agent.inference.restarts import RestartBudget
 
 ONE, OTHER = "a" * 64, "b" * 64
 

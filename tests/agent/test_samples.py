@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.sample_losses import SampleLosses
-from device_agent.sampler import Sampler
-from device_agent.samples import Samples
-from device_agent.upload_budget import UploadBudget
+from device_agent.sampling.losses import SampleLosses
+from device_agent.sampling.sampler import Sampler
+from device_agent.sampling.samples import Samples
+from device_agent.sampling.upload_budget import UploadBudget
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.results import FrameResult
 from inference_core.contract.sampling import SampleDraw, SampleReason, SamplingPolicy

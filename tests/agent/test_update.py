@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from device_agent import wheel
-from device_agent.agent_code import AgentCode
 from device_agent.errors import Rejected, Unavailable
 from device_agent.launcher import Starts
-from device_agent.proof import Proof, Standing
-from device_agent.wheel import judge_wheel, unpack
+from device_agent.update import wheel
+from device_agent.update.agent_code import AgentCode
+from device_agent.update.proof import Proof, Standing
+from device_agent.update.wheel import judge_wheel, unpack
 from tests.agent.agent_wheel import make_wheel
 
 NEW = "0.2.0"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_agent.upload_budget import UploadBudget
+from device_agent.sampling.upload_budget import UploadBudget
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.sampling import SampleReason, SamplingPolicy
 from inference_core.contract.serve import Camera

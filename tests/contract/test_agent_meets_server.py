@@ -12,11 +12,11 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from device_agent.certificates import Certificates
 from device_agent.config import Config
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity
+from device_agent.push.certificates import Certificates
 from inference_core.contract.device import (
     Broker,
     DeviceFacts,

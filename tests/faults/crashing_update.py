@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from device_agent import wheel
 from device_agent.agent import Agent
-from device_agent.agent_code import AgentCode
 from device_agent.config import load_config
 from device_agent.files import make_folder
-from device_agent.update import AgentUpdate
+from device_agent.update import wheel
+from device_agent.update.agent_code import AgentCode
+from device_agent.update.errand import AgentUpdate
 
 _WORK: dict[str, tuple[Any, str]] = {
     "fetch": (AgentUpdate, "_put_in_place"),

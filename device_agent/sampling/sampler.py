@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from device_agent.sample_losses import SampleLosses
-from device_agent.upload_budget import UploadBudget
+from device_agent.sampling.losses import SampleLosses
+from device_agent.sampling.upload_budget import UploadBudget
 from inference_core.contract.serve import SetSampleRates
 
 _NOTABLE = 0.1

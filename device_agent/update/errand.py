@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from device_agent.admission import judge_agent
-from device_agent.agent_code import AgentCode
 from device_agent.config import Config
 from device_agent.downloads import Downloader
 from device_agent.errors import Rejected, Unavailable
@@ -16,6 +15,7 @@ from device_agent.journal import Journal
 from device_agent.launcher import Launched
 from device_agent.log import logger
 from device_agent.notices import Notice
+from device_agent.update.agent_code import AgentCode
 from device_agent.windows import is_open
 from inference_core import __version__
 from inference_core.contract.device import AgentRef, Goal
@@ -88,7 +88,7 @@ class AgentUpdate:
         return bad == wanted.target.sha256
 
     def _take(self, wanted: AgentRef, launched: Launched, rate_cap_bytes_s: int | None) -> None:
-        from device_agent.wheel import MAX_WHEEL_BYTES
+        from device_agent.update.wheel import MAX_WHEEL_BYTES
 
         digest = wanted.target.sha256
         if wanted.target.length > MAX_WHEEL_BYTES:
@@ -113,7 +113,7 @@ class AgentUpdate:
         self._restart()
 
     def _put_in_place(self, wanted: AgentRef, launched: Launched) -> None:
-        from device_agent.wheel import judge_wheel, unpack
+        from device_agent.update.wheel import judge_wheel, unpack
 
         digest = wanted.target.sha256
         judge_wheel(self._code.wheel_path(digest), wanted.version)

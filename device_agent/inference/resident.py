@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from device_agent.child import Child
-from device_agent.children import Children
 from device_agent.config import Config
 from device_agent.errors import Rejected
+from device_agent.inference.child import Child
+from device_agent.inference.children import Children
+from device_agent.inference.limits import rank
+from device_agent.inference.restarts import RestartBudget
 from device_agent.journal import Journal
-from device_agent.limits import rank
 from device_agent.log import logger
 from device_agent.notices import Notice
-from device_agent.restarts import RestartBudget
 from device_agent.store import Store
 from inference_core.contract.device import DeviceConfig, ProgressError
 

@@ -15,7 +15,7 @@ from typing import IO, Literal, Protocol
 from pydantic import ValidationError
 
 from device_agent.files import write_atomically
-from device_agent.leftovers import FOLDER_VARIABLE
+from device_agent.inference.leftovers import FOLDER_VARIABLE
 from device_agent.log import logger
 from inference_core.contract.device import ProgressError
 from inference_core.contract.serve import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from device_agent.child import Child
+from device_agent.inference.child import Child
 from inference_core.contract.results import FrameResult
 from inference_core.contract.serve import FrameDone, FrameJudged, JudgeFrame
 

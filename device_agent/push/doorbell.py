@@ -18,7 +18,7 @@ from device_agent.notices import Notice
 from inference_core.contract.device import Broker, Goal
 
 if TYPE_CHECKING:
-    from device_agent.push_session import Session
+    from device_agent.push.session import Session
 
 _LOOK_S = 0.5
 _RING_EVERY_S = 1.0
@@ -83,7 +83,7 @@ class Doorbell:
 
     def _run(self) -> None:
         try:
-            from device_agent import push_session
+            from device_agent.push.session import Mistrusted, TurnedOut
         except ImportError as error:
             self._lost(f"this device lacks a package: {error}")
             return
@@ -95,10 +95,10 @@ class Doorbell:
                 continue
             try:
                 self._attend(wanted)
-            except push_session.TurnedOut as error:
+            except TurnedOut as error:
                 self._note_turned_out(str(error))
                 self._lose(wanted, error)
-            except push_session.Mistrusted as error:
+            except Mistrusted as error:
                 self._doubt()
                 self._lose(wanted, error)
             except (Unavailable, OSError, sqlite3.Error) as error:
@@ -110,7 +110,7 @@ class Doorbell:
 
     def _attend(self, wanted: tuple[Broker, Certificate]) -> None:
         """One session, until it is lost, or another one is wanted."""
-        from device_agent.push_session import Session
+        from device_agent.push.session import Session
 
         broker, certificate = wanted
         session = Session(

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_agent.agent_code import AgentCode
 from device_agent.log import logger
+from device_agent.update.agent_code import AgentCode
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from weakref import WeakSet
 
-from device_agent.child import Child, Event
 from device_agent.config import Config
 from device_agent.files import make_folder
-from device_agent.leftovers import end_leftovers
-from device_agent.limits import Cage, Role, default_limit_bytes, rank
-from device_agent.opinions import clear_shared
+from device_agent.inference.child import Child, Event
+from device_agent.inference.leftovers import end_leftovers
+from device_agent.inference.limits import Cage, Role, default_limit_bytes, rank
+from device_agent.inference.opinions import clear_shared
 from device_agent.store import StagedRelease
 from inference_core.contract.device import DeviceConfig, ProgressError
 from inference_core.contract.serve import ServeJob, SetSampleRates

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_agent.child import Child
-from device_agent.children import Children
-from device_agent.cpu_budget import CpuBudget, read_cpu_s
 from device_agent.errors import Rejected
-from device_agent.limits import refuse_if_too_big
+from device_agent.inference.child import Child
+from device_agent.inference.children import Children
+from device_agent.inference.cpu_budget import CpuBudget, read_cpu_s
+from device_agent.inference.limits import refuse_if_too_big
+from device_agent.inference.opinions import SecondOpinion
+from device_agent.inference.pairs import ShadowPairs
 from device_agent.log import logger
-from device_agent.opinions import SecondOpinion
-from device_agent.pairs import ShadowPairs
 from device_agent.store import StagedRelease
 from inference_core.contract.device import DeviceConfig, ProgressError, ShadowLimits
 from inference_core.contract.results import FrameResult

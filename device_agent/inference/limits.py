@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from device_agent.child import Cell
 from device_agent.errors import Rejected
 from device_agent.hardware.generic import memory_bytes
+from device_agent.inference.child import Cell
 from device_agent.log import logger
 from inference_core.contract.release import ReleaseManifest
 from inference_core.contract.words import FailureCause

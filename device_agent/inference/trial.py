@@ -7,10 +7,10 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from device_agent.child import Child, Event
-from device_agent.children import Children
-from device_agent.limits import refuse_if_too_big
-from device_agent.opinions import SecondOpinion
+from device_agent.inference.child import Child, Event
+from device_agent.inference.children import Children
+from device_agent.inference.limits import refuse_if_too_big
+from device_agent.inference.opinions import SecondOpinion
 from device_agent.probation import Observations
 from device_agent.store import StagedRelease
 from inference_core.contract.device import DeviceConfig, ProgressError

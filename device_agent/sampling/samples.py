@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from device_agent.files import digest_of, make_folder
 from device_agent.log import logger
-from device_agent.sample_losses import SampleLosses
-from device_agent.upload_budget import UploadBudget
+from device_agent.sampling.losses import SampleLosses
+from device_agent.sampling.upload_budget import UploadBudget
 from inference_core.contract.device import DeviceConfig
 from inference_core.contract.sampling import SampleReason
 from inference_core.contract.serve import FrameDone

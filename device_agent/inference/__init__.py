@@ -1,0 +1,1 @@
+"""The processes that infer: started, watched, held to their limits, compared, ended."""
