@@ -130,7 +130,7 @@ class Courier(threading.Thread):
 
     def _unless_stranger(self, error: Rejected, drop: Callable[[], None]) -> None:
         """Drop what the server will never take, but nothing while it does not know us."""
-        if error.status in (None, 401, 403):
+        if error.is_about_this_device:
             raise Unavailable(str(error)) from error
         logger.error("the server refused a delivery: %s", error)
         drop()

@@ -11,6 +11,9 @@ from device_agent.errors import AgentError
 from device_agent.log import Edge, logger
 from inference_core.contract.device import Goal
 
+SELDOM_S = 3600.0
+"""What an errand answers that waits for nothing but another goal."""
+
 
 class Errand(Protocol):
     """Something that the goal asks for beside a deployment. It must bear being repeated."""
@@ -35,7 +38,7 @@ class Errands:
 
     def turn(self, goal: Goal) -> float:
         """Do all that is due; seconds until the next is."""
-        return min((run.turn(goal) for run in self._runs), default=3600.0)
+        return min((run.turn(goal) for run in self._runs), default=SELDOM_S)
 
 
 class _Run:

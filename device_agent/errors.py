@@ -34,6 +34,11 @@ class Rejected(AgentError):
         self.status = status
         self.server_time = server_time
 
+    @property
+    def is_about_this_device(self) -> bool:
+        """Whether it is not let in for now; what it brought may be welcome another time."""
+        return self.status in (None, 401, 403)
+
 
 class Unavailable(AgentError):
     """Not now. Try again after ``delay_s``, or after a back-off where that is None."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
 import requests
-import urllib3
 from pydantic import ValidationError
 
 from device_agent.config import Config
 from device_agent.errors import Unavailable
 from device_agent.problems import problem_of
-from device_agent.remote_files import read_pieces
+from device_agent.remote_files import new_session, read_pieces, request
 from inference_core.contract.base import Message
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -38,8 +37,7 @@ class Exchange:
         self.url = config.device_url
         self._server_url = config.server_url
         self._timeout_s = config.request_timeout_s
-        self._session = requests.Session()
-        self._session.headers["Accept-Encoding"] = "identity"  # ranges count stored bytes
+        self._session = new_session()
         if config.ca_file:
             self._session.verify = str(config.ca_file)
 
@@ -66,24 +64,19 @@ class Exchange:
             return Answer(response, content)
         raise problem_of(response, content)
 
-    @contextmanager
     def open(
         self, method: str, path: str, *, token: str | None, **options: Any
-    ) -> Iterator[requests.Response]:
-        """Stream an answer of any status; ``Unavailable`` where none comes, also half-way."""
-        try:
-            with self._session.request(
-                method,
-                self.url + path,
-                auth=_Bearer(token),
-                timeout=(self._timeout_s, self._timeout_s),
-                stream=True,
-                allow_redirects=False,  # a redirect must not carry the token elsewhere
-                **options,
-            ) as response:
-                yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise Unavailable(f"cannot reach {self._server_url}: {error}") from error
+    ) -> AbstractContextManager[requests.Response]:
+        """Stream an answer of any status; see ``request``."""
+        return request(
+            self._session,
+            method,
+            self.url + path,
+            timeout_s=self._timeout_s,
+            failing=f"cannot reach {self._server_url}",
+            auth=_Bearer(token),
+            **options,
+        )
 
     def parse(self, message: type[_M], answer: Answer) -> _M:
         """The message that an answer holds; ``Unavailable`` where it holds something else."""

@@ -16,7 +16,7 @@ from device_agent.config import Config
 from device_agent.exchange import Answer, Exchange, read_body
 from device_agent.identity import Identity
 from device_agent.problems import problem_of, read_seconds
-from device_agent.remote_files import LATER
+from device_agent.remote_files import LATER, from_offset
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
     REPORT_HEADER,
@@ -120,7 +120,7 @@ class Gateway:
     @contextmanager
     def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
         """Stream ``/tuf/…`` from ``offset``; the response may be 200 (whole), 206 or any 4xx."""
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        headers = from_offset(offset)
         for renewed in (False, True):
             token = self._access.token(renew=renewed)
             with self._exchange.open(

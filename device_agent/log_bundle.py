@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from device_agent.config import Config
+from device_agent.errands import SELDOM_S
 from device_agent.errors import Rejected, Unavailable
 from device_agent.files import make_folder, write_atomically
 from device_agent.gateway import Gateway
@@ -25,7 +26,6 @@ from inference_core.contract.telemetry import MAX_LOGS_BYTES, Health, LogsMeta
 MAX_FILE_BYTES = 1024 * 1024
 """The newest bytes of each file; seven files at most, so the whole stays below the limit."""
 
-_SELDOM_S = 3600.0
 _HIDDEN = "***"
 _MAX_SECRET_BYTES = 64 * 1024
 
@@ -36,7 +36,7 @@ _BEARER = re.compile(r"(?i)(\bbearer\s{1,5}|\bauthorization\W{1,5}(?:\w{1,20}\s{
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>]+")
 _NAMED = re.compile(
     r"(?i)((?:passw(?:or)?d|passphrase|pwd|token|secret|api[-_]?key)[\"']?\s{0,5}[=:]\s{0,5}[\"']?)"
-    r"[^\s\"',;&]+"
+    r"(?!null\b)[^\s\"',;&]+"
 )
 
 
@@ -61,19 +61,19 @@ class LogBundle:
         """Send the bundle that is waited for, if one is."""
         request = goal.wanted_logs
         if request is None or self._answered() == request:
-            return _SELDOM_S
+            return SELDOM_S
         bundle = make_bundle(self._contents(goal))
         meta = LogsMeta(request=request, sha256=hashlib.sha256(bundle).hexdigest())
         try:
             self._gateway.send_logs(meta, bundle)
         except Rejected as error:
-            if error.status in (401, 403):  # it is this device that is not let in, for now
+            if error.is_about_this_device:
                 raise Unavailable(str(error)) from error
             logger.warning("nobody takes the log bundle %s: %s", request, error)
         else:
             logger.info("sent the log bundle %s, %d bytes", request, len(bundle))
         write_atomically(self._done_path, str(request).encode())
-        return _SELDOM_S
+        return SELDOM_S
 
     def _answered(self) -> uuid.UUID | None:
         try:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
 import urllib3
@@ -37,26 +37,63 @@ class PlainFiles:
     def __init__(self, addresses: Mapping[str, str], *, timeout_s: float = 30.0) -> None:
         self._addresses = {folder: url.rstrip("/") for folder, url in addresses.items()}
         self._timeout_s = timeout_s
-        self._session = requests.Session()
-        self._session.headers["Accept-Encoding"] = "identity"  # ranges count stored bytes
+        self._session = new_session()
 
     @contextmanager
     def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
         """As ``RemoteFiles`` promises; a redirect is not followed."""
         folder, _, name = path.partition("/")
-        try:
-            with self._session.get(
-                f"{self._addresses[folder]}/{name}",
-                headers={"Range": f"bytes={offset}-"} if offset else {},
-                timeout=(self._timeout_s, self._timeout_s),
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                if response.status_code in LATER:
-                    raise Unavailable(f"the server answered {response.status_code} for {path}")
-                yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise Unavailable(f"cannot fetch {path}: {error}") from error
+        with request(
+            self._session,
+            "GET",
+            f"{self._addresses[folder]}/{name}",
+            timeout_s=self._timeout_s,
+            failing=f"cannot fetch {path}",
+            headers=from_offset(offset),
+        ) as response:
+            if response.status_code in LATER:
+                raise Unavailable(f"the server answered {response.status_code} for {path}")
+            yield response
+
+
+def new_session() -> requests.Session:
+    """A session for files whose digest is known."""
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"  # ranges count stored bytes
+    return session
+
+
+def from_offset(offset: int) -> dict[str, str]:
+    """The header that asks for the rest of a file (RFC 9110, section 14.2)."""
+    return {"Range": f"bytes={offset}-"} if offset else {}
+
+
+@contextmanager
+def request(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    timeout_s: float,
+    failing: str,
+    **options: Any,
+) -> Iterator[requests.Response]:
+    """Stream an answer of any status; ``Unavailable`` where none comes, also half-way.
+
+    A redirect is not followed: it must not carry a token, or this device, elsewhere.
+    """
+    try:
+        with session.request(
+            method,
+            url,
+            timeout=(timeout_s, timeout_s),
+            stream=True,
+            allow_redirects=False,
+            **options,
+        ) as response:
+            yield response
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise Unavailable(f"{failing}: {error}") from error
 
 
 @dataclass(frozen=True)

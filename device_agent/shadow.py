@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from device_agent.admission import judge_release_path
 from device_agent.downloads import Downloader
+from device_agent.errands import SELDOM_S
 from device_agent.errors import Rejected, Unavailable
 from device_agent.fetching import Fetcher, device_for
 from device_agent.identity import Identity
@@ -20,8 +21,6 @@ from inference_core.contract.release import TargetRef
 
 if TYPE_CHECKING:
     from device_agent.trust import SignedTargets
-
-_SELDOM_S = 3600.0
 
 
 class Shadow:
@@ -58,7 +57,7 @@ class Shadow:
         if wanted is None or self._is_vain(wanted):
             self._supervisor.order_shadow(None)
             self._keep(None)
-            return _SELDOM_S
+            return SELDOM_S
         order = self._supervisor.shadow_order
         if order is None or order.release.sha256 != wanted.sha256:
             self._supervisor.order_shadow(None)
@@ -66,9 +65,9 @@ class Shadow:
                 order = self._bring(wanted, goal)
             except Rejected as error:
                 self._refuse(wanted, error)
-                return _SELDOM_S
+                return SELDOM_S
         self._supervisor.order_shadow(ShadowOrder(order.release, goal.shadow_limits))
-        return _SELDOM_S
+        return SELDOM_S
 
     def _bring(self, wanted: TargetRef, goal: Goal) -> ShadowOrder:
         enrolment = self._identity.enrolment

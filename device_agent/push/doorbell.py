@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from device_agent.backoff import Backoff
+from device_agent.errands import SELDOM_S
 from device_agent.errors import Unavailable
 from device_agent.identity import Certificate, Identity
 from device_agent.log import Edge, logger
@@ -73,7 +74,7 @@ class Doorbell:
         if goal.broker and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
             self._thread.start()
-        return 3600.0
+        return SELDOM_S
 
     def close(self) -> None:
         """Say that the device was stopped, and end; a thread that hangs is left behind."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from device_agent.admission import judge_agent
 from device_agent.config import Config
 from device_agent.downloads import Downloader
+from device_agent.errands import SELDOM_S
 from device_agent.errors import Rejected, Unavailable
 from device_agent.journal import Journal
 from device_agent.launcher import Launched
@@ -23,7 +24,6 @@ from inference_core.contract.device import AgentRef, Goal
 if TYPE_CHECKING:
     from device_agent.trust import SignedTargets
 
-_SELDOM_S = 3600.0
 _SOON_S = 30.0
 _SELF_CHECK_LIMIT_S = 180
 """Half the time after which a loop that waits for it would count as hanging."""
@@ -59,7 +59,7 @@ class AgentUpdate:
         """Take the wanted code where it is another one and nothing speaks against it."""
         wanted = goal.agent
         if wanted is None or self._is_here(wanted) or self._was_bad(wanted):
-            return _SELDOM_S
+            return SELDOM_S
         if self._journal.hand is not None or not is_open(goal.window, self._journal.time_floor):
             return _SOON_S
         if self._code.launched is None:
@@ -67,14 +67,14 @@ class AgentUpdate:
                 "this agent was not started by its launcher, so an update could not be "
                 "reverted: start `linewarden-agent run`, with data_dir as a plain line of the "
                 "settings",
-                delay_s=_SELDOM_S,
+                delay_s=SELDOM_S,
             )
         try:
             self._take(wanted, self._code.launched, goal.rate_cap_bytes_s)
         except Rejected as error:
             self._tell(wanted, str(error))
-            return _SELDOM_S
-        return _SELDOM_S
+            return SELDOM_S
+        return SELDOM_S
 
     def _is_here(self, wanted: AgentRef) -> bool:
         if self._code.digest is None:
