@@ -9,6 +9,12 @@ from pydantic import Field
 from inference_core.contract.base import Message
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.telemetry import Count
+from inference_core.contract.words import FailureCause
+
+INCONCLUSIVE = frozenset({str(FailureCause.NO_FRAMES)})
+"""Causes that say nothing about the release: its device saw too little. A release that crashes,
+hangs or breaks the network has causes of its own, and those are failures.
+"""
 
 Word = Literal["pass", "hold", "fail"]
 
@@ -21,11 +27,16 @@ class ProfileLatency(Message):
         default=ExponentialHistogram(),
         description="At the same time, of devices that still run the previous release.",
     )
+    throttled: Count = Field(
+        default=0, description="Devices of the candidate that their board slowed down meanwhile."
+    )
+    baseline_throttled: Count = Field(default=0, description="The same of the baseline.")
 
 
 class Evidence(Message):
-    """A stage in figures. Each of its devices is in exactly one of the first nine.
+    """A stage in figures. Each of its devices is in exactly one bucket up to ``removed``.
 
+    ``outside_window`` is no bucket, but a part of ``in_flight``.
     ``running`` is committed *and* seen running the expected digest; ``unconfirmed`` is
     committed without that report. ``superseded`` and ``removed`` are in no denominator.
     """
@@ -39,6 +50,9 @@ class Evidence(Message):
     offline: Count = Field(default=0, description="On their way, and not heard of.")
     waiting: Count = Field(default=0, description="Without a slot yet.")
     failed: dict[str, Count] = Field(default_factory=dict, description="Devices by cause.")
+    inconclusive: dict[str, Count] = Field(
+        default_factory=dict, description="Devices that ended without a verdict, by cause."
+    )
     skipped: Count = Field(default=0, description="Offline past the deadline, left behind.")
     superseded: Count = 0
     removed: Count = 0
@@ -55,14 +69,20 @@ class Evidence(Message):
         return sum(self.failed.values())
 
     @property
+    def undecided(self) -> int:
+        """Devices that ended without a verdict, whatever the cause."""
+        return sum(self.inconclusive.values())
+
+    @property
     def outcomes(self) -> int:
-        """Devices that have reported how it ended."""
+        """Devices whose end says something about the release."""
         return self.running + self.unconfirmed + self.failures
 
     @property
     def denominator(self) -> int:
         """Devices that the stage is judged by."""
-        return self.outcomes + self.in_flight + self.offline + self.waiting
+        ended = self.outcomes + self.undecided
+        return ended + self.in_flight + self.offline + self.waiting
 
 
 class MetricLine(Message):

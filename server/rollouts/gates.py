@@ -6,10 +6,12 @@ No data is never a pass. Errors are judged before success. Every hold says what 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from inference_core.contract.words import FailureCause
-from server.rollouts.evidence import Evidence, GateVerdict, MetricLine, ProfileLatency, Word
+from server.rollouts.evidence import Evidence, GateVerdict, MetricLine, Word
+from server.rollouts.latency_gate import judge_latency
+from server.rollouts.lines import at_most, by_cause, devices, noun
 from server.rollouts.policy import RolloutPolicy
 
 CRASHES = frozenset(map(str, (FailureCause.CRASHED, FailureCause.HUNG, FailureCause.OUT_OF_MEMORY)))
@@ -25,11 +27,11 @@ def judge(policy: RolloutPolicy, evidence: Evidence) -> GateVerdict:
 
 
 def _failed_devices(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
-    causes, outcomes = _by_cause(evidence.failed), evidence.outcomes
+    causes, outcomes = by_cause(evidence.failed), evidence.outcomes
     if policy.error_limit.count is not None:
-        why = f"{_devices(evidence.failures)} failed{causes}"
+        why = f"{devices(evidence.failures)} failed{causes}"
         limit = policy.error_limit.count
-        yield _at_most("failed devices", evidence.failures, limit, n=outcomes, why=why)
+        yield at_most("failed devices", evidence.failures, limit, n=outcomes, why=why)
         return
     limit_share = policy.error_limit.share or 0.0
     share = evidence.failures / outcomes if outcomes else 0.0
@@ -42,7 +44,7 @@ def _failed_devices(policy: RolloutPolicy, evidence: Evidence) -> Iterator[Metri
         limit=limit_share,
         n=outcomes,
         verdict="fail" if is_over else "pass",
-        why=f"{evidence.failures} of {_devices(outcomes)} with an outcome failed{causes}",
+        why=f"{evidence.failures} of {devices(outcomes)} with an outcome failed{causes}",
     )
 
 
@@ -54,47 +56,8 @@ def _faults(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
         ("crashes", crashes, policy.max_crashes),
     ):
         total = sum(found.values())
-        why = f"{total} {name} in {evidence.frames} frames{_by_cause(found)}"
-        yield _at_most(name, total, limit, n=evidence.frames, why=why)
-
-
-def _latency(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
-    if policy.max_p95_ms is None and policy.max_p95_ratio is None:
-        return
-    if not evidence.latency_ms:
-        why = "no device has reported its latency"
-        yield _unknown("latency p95", policy.max_p95_ms, why)
-    for profile, latency in sorted(evidence.latency_ms.items()):
-        p95_ms = latency.candidate.quantile(0.95)
-        if p95_ms is None:
-            why = f"no device of {profile} has reported its latency"
-            yield _unknown(f"latency p95, {profile}", policy.max_p95_ms, why)
-            continue
-        if policy.max_p95_ms is not None:
-            limit = policy.max_p95_ms
-            why = f"p95 is {p95_ms:.1f} ms on {profile}, the limit {limit:g} ms"
-            n = latency.candidate.count
-            yield _at_most(f"latency p95, {profile}", p95_ms, limit, n=n, why=why)
-        if policy.max_p95_ratio is not None:
-            yield _against_baseline(profile, latency, p95_ms, policy.max_p95_ratio)
-
-
-def _against_baseline(
-    profile: str, latency: ProfileLatency, p95_ms: float, limit: float
-) -> MetricLine:
-    name, baseline_ms = f"latency p95 to baseline, {profile}", latency.baseline.quantile(0.95)
-    if not baseline_ms:
-        why = (
-            f"no device of {profile} on the previous release has reported its latency; "
-            "max_p95_ratio needs one"
-        )
-        return _unknown(name, limit, why)
-    ratio = p95_ms / baseline_ms
-    why = (
-        f"p95 is {ratio:.2f} times that of the previous release on {profile} "
-        f"({p95_ms:.1f} ms to {baseline_ms:.1f} ms), the limit {limit:g}"
-    )
-    return _at_most(name, ratio, limit, n=latency.candidate.count, why=why)
+        why = f"{total} {name} in {evidence.frames} frames{by_cause(found)}"
+        yield at_most(name, total, limit, n=evidence.frames, why=why)
 
 
 def _settled(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
@@ -115,8 +78,28 @@ def _settled(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
         limit=0,
         n=evidence.denominator,
         verdict="hold" if unsettled else "pass",
-        why=", ".join(f"{_devices(n)} {what}" for n, what in parts if n > 0)
+        why=", ".join(f"{devices(n)} {what}" for n, what in parts if n > 0)
         or "no device is on the way",
+    )
+
+
+def _inconclusive(_policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
+    """Neither passed nor failed, and nothing to go on by until a person has looked."""
+    count = evidence.undecided
+    if not count:
+        return
+    its = "its camera" if count == 1 else "their cameras"
+    why = (
+        f"{devices(count)} gave no verdict{by_cause(evidence.inconclusive)}; look at {its}, then "
+        f"start another rollout, or take {'it' if count == 1 else 'them'} out of the group"
+    )
+    yield MetricLine(
+        name="devices without a verdict",
+        value=count,
+        limit=0,
+        n=evidence.denominator,
+        verdict="hold",
+        why=why,
     )
 
 
@@ -131,7 +114,7 @@ def _skipped(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
         limit=limit,
         n=everyone,
         verdict="hold" if evidence.skipped > limit else "pass",
-        why=f"{_devices(evidence.skipped)} skipped as offline; {limit} of {everyone} may be",
+        why=f"{devices(evidence.skipped)} skipped as offline; {limit} of {everyone} may be",
     )
 
 
@@ -148,17 +131,17 @@ def _running(policy: RolloutPolicy, evidence: Evidence) -> Iterator[MetricLine]:
         verdict="hold" if missing > 0 else "pass",
         why=_why_not_running(evidence, missing)
         if missing > 0
-        else f"{evidence.running} of {_devices(of)} report running the release",
+        else f"{evidence.running} of {devices(of)} report running the release",
     )
 
 
 def _why_not_running(evidence: Evidence, missing: int) -> str:
     if not evidence.denominator:
         return "the stage has no device to judge: none was offered the release, or all have left"
-    why = f"{missing} more {_noun(missing)} must report running the release"
+    why = f"{missing} more {noun(missing)} must report running the release"
     if evidence.unconfirmed:
         return f"{why} ({evidence.unconfirmed} committed, but do not report it)"
-    is_over = evidence.denominator == evidence.outcomes
+    is_over = evidence.denominator == evidence.outcomes + evidence.undecided
     return f"{why}, and none is left that could" if is_over else why
 
 
@@ -194,33 +177,12 @@ Rule = Callable[[RolloutPolicy, Evidence], Iterable[MetricLine]]
 RULES: tuple[Rule, ...] = (
     _failed_devices,
     _faults,
-    _latency,
+    judge_latency,
     _settled,
+    _inconclusive,
     _skipped,
     _running,
     _soak,
     _frames,
 )
 """In the order in which they are shown: what can fail, then what can hold."""
-
-
-def _at_most(name: str, value: float, limit: float, *, n: int, why: str) -> MetricLine:
-    word: Word = "fail" if value > limit else "pass"
-    return MetricLine(name=name, value=value, limit=limit, n=n, verdict=word, why=why)
-
-
-def _unknown(name: str, limit: float | None, why: str) -> MetricLine:
-    return MetricLine(name=name, value=None, limit=limit, n=0, verdict="hold", why=why)
-
-
-def _by_cause(counts: Mapping[str, int]) -> str:
-    found = sorted(((n, cause) for cause, n in counts.items() if n), reverse=True)
-    return ": " + ", ".join(f"{cause} ×{n}" for n, cause in found) if found else ""
-
-
-def _devices(count: int) -> str:
-    return f"{count} {_noun(count)}"
-
-
-def _noun(count: int) -> str:
-    return "device" if count == 1 else "devices"

@@ -104,7 +104,11 @@ def _hours(
     if since is None:
         return hours
     # The hour that ``since`` lies in counts whole: a summary cannot be cut.
-    return hours.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
+    return hours.filter(hour__gte=_hour_of(since))
+
+
+def _hour_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def hours_of(device: Device, *, since: datetime | None = None) -> QuerySet[HourSummary]:
@@ -119,6 +123,16 @@ def latest_health(device_ids: Iterable[UUID]) -> dict[UUID, Health]:
     newest = records.values("device_id").annotate(newest=Max("pk")).values("newest")
     rows = TelemetryRecord.objects.filter(pk__in=newest)
     return {row.device_id: Health.model_validate(row.body) for row in rows}
+
+
+def throttled_devices(device_ids: Iterable[UUID], *, since: datetime | None) -> set[UUID]:
+    """Which of them their boards have slowed down, for heat or power, in whole hours since then."""
+    records = TelemetryRecord.objects.filter(
+        device_id__in=list(device_ids), kind="health", body__throttled=True
+    )
+    if since is not None:
+        records = records.filter(captured_at__gte=_hour_of(since))
+    return set(records.order_by().values_list("device_id", flat=True).distinct())
 
 
 def recent_events(*, devices: QuerySet[Device], limit: int = 50) -> list[TelemetryRecord]:
@@ -189,7 +203,7 @@ def shadow_hours(
     """Hours of ``devices``, whole ones; ``shadows`` are digests, and None is any."""
     hours = ShadowHour.objects.filter(device__in=devices)
     if since is not None:
-        hours = hours.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
+        hours = hours.filter(hour__gte=_hour_of(since))
     if until is not None:
         hours = hours.filter(hour__lte=until)
     return hours if shadows is None else hours.filter(shadow_sha256__in=shadows)

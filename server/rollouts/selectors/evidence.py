@@ -15,7 +15,7 @@ from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.words import DeploymentPhase, FailureCause
 from server.builds.models import ReleaseTarget
 from server.lib import clock
-from server.rollouts.evidence import Evidence, ProfileLatency
+from server.rollouts.evidence import INCONCLUSIVE, Evidence, ProfileLatency
 from server.rollouts.models import TERMINAL, Stage
 from server.rollouts.policy import RolloutPolicy
 from server.rollouts.selectors.members import (
@@ -26,7 +26,12 @@ from server.rollouts.selectors.members import (
     room_in,
 )
 from server.rollouts.states import StageState
-from server.telemetry.selectors import TOTAL, FrameFigures, frame_figures_by_device
+from server.telemetry.selectors import (
+    TOTAL,
+    FrameFigures,
+    frame_figures_by_device,
+    throttled_devices,
+)
 
 P = DeploymentPhase
 TIMED_OUT = "timed_out"
@@ -51,6 +56,7 @@ def evidence_for(stage: Stage) -> Evidence:
         waiting=waiting,
         uncertified=max(0, waiting - signed),
         failed=_by_cause(buckets["failed"]),
+        inconclusive=_by_cause(buckets["inconclusive"]),
         skipped=len(buckets["skipped"]),
         superseded=len(buckets[P.SUPERSEDED]),
         removed=len(buckets[P.REMOVED]),
@@ -102,7 +108,18 @@ def _buckets(stage: Stage, now: datetime) -> Buckets:
     policy = stage.rollout.rules
     for part in _parts(stage, now):
         buckets[_bucket(part, policy)].append(part)
+    _let_leavers_go(stage, buckets)
     return buckets
+
+
+def _let_leavers_go(stage: Stage, buckets: Buckets) -> None:
+    """Whoever gave no verdict, and was taken out of the group since, is waited for no longer."""
+    parts = buckets["inconclusive"]
+    if parts:
+        members = eligible_devices(stage.rollout).filter(pk__in=[p.device_id for p in parts])
+        here = set(members.values_list("pk", flat=True))
+        buckets["inconclusive"] = [part for part in parts if part.device_id in here]
+        buckets[P.REMOVED] += [part for part in parts if part.device_id not in here]
 
 
 def _bucket(part: _Part, policy: RolloutPolicy) -> str:
@@ -116,7 +133,7 @@ def _bucket(part: _Part, policy: RolloutPolicy) -> str:
     if part.phase == P.TIMED_OUT and policy.when_offline != "fail":
         return "skipped"
     if part.phase in TERMINAL:
-        return "failed"
+        return "inconclusive" if part.cause in INCONCLUSIVE else "failed"
     return "offline" if part.is_offline else "in_flight"
 
 
@@ -166,8 +183,21 @@ def _frames(stage: Stage, buckets: Buckets) -> _Frames:
     found.fewest = min((frames[part.device_id] for part in buckets["running"]), default=0)
     for profile in sorted({part.profile for part in parts}):
         baseline = _baseline(stage, profile, buckets)
-        found.latency_ms[profile] = ProfileLatency(candidate=latency[profile], baseline=baseline)
+        found.latency_ms[profile] = ProfileLatency(
+            candidate=latency[profile],
+            baseline=baseline.latency,
+            throttled=_throttled(stage, [p.device_id for p in parts if p.profile == profile]),
+            baseline_throttled=_throttled(stage, baseline.device_ids),
+        )
     return found
+
+
+def _throttled(stage: Stage, device_ids: Sequence[UUID]) -> int:
+    """How many of them were slowed down; asked only where latency is limited."""
+    rules = stage.rollout.rules
+    if not device_ids or (rules.max_p95_ms is None and rules.max_p95_ratio is None):
+        return 0
+    return len(throttled_devices(device_ids, since=stage.opened_at))
 
 
 def _by_target(parts: Sequence[_Part]) -> dict[tuple[str, str], list[_Part]]:
@@ -181,11 +211,18 @@ def _total(figures: FrameFigures) -> ExponentialHistogram:
     return figures.latency.get(TOTAL, ExponentialHistogram())
 
 
-def _baseline(stage: Stage, profile: str, buckets: Buckets) -> ExponentialHistogram:
-    """Latency of devices of the same profile that still run what the stage replaces."""
-    merged = ExponentialHistogram()
+@dataclass
+class _Baseline:
+    """Devices of one profile that still run what the stage replaces, as far as they judge."""
+
+    latency: ExponentialHistogram = field(default_factory=ExponentialHistogram)
+    device_ids: list[UUID] = field(default_factory=list)
+
+
+def _baseline(stage: Stage, profile: str, buckets: Buckets) -> _Baseline:
+    found = _Baseline()
     if stage.rollout.rules.max_p95_ratio is None:
-        return merged
+        return found
     parts = [part for part in chain.from_iterable(buckets.values()) if part.profile == profile]
     replaced = {part.previous_id for part in parts if part.previous_id is not None}
     old = ReleaseTarget.objects.filter(pk__in=replaced - {part.target_id for part in parts})
@@ -196,6 +233,7 @@ def _baseline(stage: Stage, profile: str, buckets: Buckets) -> ExponentialHistog
             release_sha256=target.sha256,
             since=stage.opened_at,
         )
+        found.device_ids += figures
         for of_device in figures.values():
-            merged = merged.merge(_total(of_device))
-    return merged
+            found.latency = found.latency.merge(_total(of_device))
+    return found

@@ -13,6 +13,7 @@ from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
 from server.fleet.selectors import presence_limits
 from server.fleet.states import DeviceState
+from server.rollouts.evidence import INCONCLUSIVE
 from server.rollouts.models import Deployment, Rollout, Stage
 
 LEFT = (str(DeploymentPhase.SUPERSEDED), str(DeploymentPhase.REMOVED))
@@ -82,9 +83,11 @@ def room_in(stage: Stage) -> int:
 
     The last stage takes everybody. An earlier one counts those that failed or have left the
     group as taken: a bad release must not eat its way through the group one device at a time.
+    Who gave no verdict, and was then taken out of the group, makes room for another.
     """
     waiting = newcomers(stage.rollout).count()
     if stage.reach.share == 1.0:
         return waiting
-    taken = stage.rollout.deployments.exclude(phase__in=LEFT).count()
-    return min(waiting, max(0, stage.size - taken))
+    parts = stage.rollout.deployments.exclude(phase__in=LEFT)
+    left = parts.filter(cause__in=INCONCLUSIVE).exclude(device__in=eligible_devices(stage.rollout))
+    return min(waiting, max(0, stage.size - (parts.count() - left.count())))

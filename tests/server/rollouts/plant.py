@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from inference_core.contract.device import Progress, ProgressError, ProgressReply
 from inference_core.contract.histogram import ExponentialHistogram
+from inference_core.contract.telemetry import Health
 from inference_core.contract.words import DeploymentPhase, FailureCause
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device, Group, HardwareProfile, Line, Membership, Presence, Site
@@ -17,7 +18,7 @@ from server.registry.models import Release
 from server.rollouts.models import Deployment, Rollout
 from server.rollouts.policy import RolloutPolicy, StagePlan
 from server.rollouts.services import create_rollout, report_progress, tick_rollout
-from server.telemetry.models import HourSummary
+from server.telemetry.models import HourSummary, TelemetryRecord
 
 P = DeploymentPhase
 ACTOR = "user:ada"
@@ -154,6 +155,19 @@ class Plant:
                 "latency_ms": {"total": histogram.model_dump(mode="json")},
                 "updated_at": clock.now(),
             },
+        )
+
+    def throttle(self, device: Device) -> None:
+        """Its board says that it had to slow down."""
+        now = clock.now()
+        TelemetryRecord.objects.create(
+            device=device,
+            boot_id=uuid4(),
+            seq=1,
+            kind="health",
+            captured_at=now,
+            received_at=now,
+            body=Health(throttled=True).model_dump(mode="json"),
         )
 
 

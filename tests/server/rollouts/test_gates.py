@@ -21,10 +21,13 @@ GOOD = Evidence(running=3, soak_s=60, frames=100, fewest_frames=30)
 ORDER = {"pass": 0, "hold": 1, "fail": 2}
 
 
-def latency(candidate_ms: float, baseline_ms: float | None = None) -> ProfileLatency:
+def latency(
+    candidate_ms: float, baseline_ms: float | None = None, **throttled: int
+) -> ProfileLatency:
     return ProfileLatency(
         candidate=ExponentialHistogram.of([candidate_ms] * 50),
         baseline=ExponentialHistogram.of([baseline_ms] * 50 if baseline_ms else []),
+        **throttled,
     )
 
 
@@ -42,6 +45,7 @@ evidences = st.builds(
     offline=counts,
     waiting=counts,
     failed=causes,
+    inconclusive=st.dictionaries(st.just("no_frames"), counts),
     skipped=counts,
     superseded=counts,
     removed=counts,
@@ -101,6 +105,23 @@ def test_nothing_passes_while_a_device_is_on_its_way(
     assert judge(policy, evidence.model_copy(update={bucket: 1})).word != "pass"
 
 
+@given(policies, evidences)
+def test_nothing_passes_while_a_device_has_given_no_verdict(
+    policy: RolloutPolicy, evidence: Evidence
+) -> None:
+    undecided = evidence.model_copy(update={"inconclusive": {"no_frames": 1}})
+    assert judge(policy, undecided).word != "pass"
+
+
+@given(policies, evidences, counts)
+def test_devices_without_a_verdict_are_no_failures_and_hide_none(
+    policy: RolloutPolicy, evidence: Evidence, count: int
+) -> None:
+    undecided = evidence.model_copy(update={"inconclusive": {"no_frames": count}})
+    decided = evidence.model_copy(update={"inconclusive": {}})
+    assert (judge(policy, undecided).word == "fail") == (judge(policy, decided).word == "fail")
+
+
 @given(policies, evidences, counts, counts)
 def test_superseded_and_removed_devices_change_nothing(
     policy: RolloutPolicy, evidence: Evidence, superseded: int, removed: int
@@ -141,6 +162,14 @@ def test_every_verdict_has_a_reason_and_the_worst_line_decides(
         (with_(soak_s=48), "12 s more soak"),
         (with_(fewest_frames=0), "20 more frames on the device with the fewest"),
         (with_(fewest_frames=19), "1 more frame on the device with the fewest"),
+        (
+            with_(inconclusive={"no_frames": 1}),
+            "1 device gave no verdict: no_frames ×1; look at its camera, then start another roll",
+        ),
+        (
+            Evidence(inconclusive={"no_frames": 2}),
+            "2 more devices must report running the release, and none is left that could",
+        ),
         (with_(in_flight=1), "1 device on the way"),
         (with_(offline=2), "2 devices offline (waited for)"),
         (with_(waiting=3), "3 devices still to be offered the release"),
@@ -188,6 +217,45 @@ def test_crashes_and_faults_have_limits_of_their_own() -> None:
     assert judge(policy, with_(faults={"not_finite": 2})).word == "pass"
     verdict = judge(policy, with_(faults={"not_finite": 2, "crashed": 1}))
     assert verdict.reasons == ("1 crashes in 100 frames: crashed ×1",)
+
+
+def test_a_lost_camera_does_not_outweigh_a_crash() -> None:
+    verdict = judge(POLICY, with_(failed={"crashed": 1}, inconclusive={"no_frames": 1}))
+    assert verdict.reasons == ("1 device failed: crashed ×1",)
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (latency(150), "fail"),
+        (latency(150, throttled=1), "hold"),
+        (latency(20, throttled=1), "pass"),
+    ],
+)
+def test_slow_frames_of_a_throttled_board_are_no_verdict_and_quick_ones_are(
+    seen: ProfileLatency, word: str
+) -> None:
+    policy = POLICY.model_copy(update={"max_p95_ms": 100.0})
+    verdict = judge(policy, with_(latency_ms={"pi": seen}))
+    assert verdict.word == word
+    if word == "hold":
+        assert "but 1 device of pi was throttled meanwhile" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (latency(30, 20), "fail"),
+        (latency(30, 20, throttled=2), "hold"),
+        (latency(30, 20, baseline_throttled=2), "fail"),
+        (latency(20, 20), "pass"),
+        (latency(20, 20, throttled=2), "pass"),
+        (latency(20, 20, baseline_throttled=2), "hold"),
+    ],
+)
+def test_a_throttled_baseline_flatters_nobody(seen: ProfileLatency, word: str) -> None:
+    policy = POLICY.model_copy(update={"max_p95_ratio": 1.2})
+    assert judge(policy, with_(latency_ms={"pi": seen})).word == word
 
 
 def test_the_slowest_profile_decides() -> None:
