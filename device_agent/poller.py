@@ -10,14 +10,15 @@ from datetime import datetime, timezone
 from device_agent.backoff import Backoff
 from device_agent.config import Config
 from device_agent.contact import Contact
-from device_agent.errors import AgentError
+from device_agent.errors import AgentError, Rejected
 from device_agent.log import Edge
 
 
 class Poller:
     """``ask`` fetches the goal and takes it in when it is time; it says the pace in seconds.
 
-    ``last_contact_at`` and ``problem`` are for people; ``contact`` is for probation.
+    ``last_contact_at``, ``problem`` and whether it is a refusal (``is_refused``) are for people;
+    ``contact`` is for probation.
     """
 
     def __init__(self, config: Config, ask: Callable[[], float]) -> None:
@@ -25,6 +26,7 @@ class Poller:
         self.contact = Contact()
         self.last_contact_at: datetime | None = None
         self.problem: str | None = None
+        self.is_refused = False
         self._backoff = Backoff(base_s=config.retry_base_s, cap_s=config.retry_cap_s)
         self._server = Edge("the server")
         self._asked_at = self._due_at = 0.0
@@ -45,12 +47,12 @@ class Poller:
             wanted_s = self._ask()
         except AgentError as error:
             self._server.broke(error)
-            self.problem = str(error)
+            self.problem, self.is_refused = str(error), isinstance(error, Rejected)
             self.contact.failed()
             wait_s = self._backoff.next_s(getattr(error, "delay_s", None))
         else:
             self._server.works()
-            self.problem = None
+            self.problem, self.is_refused = None, False
             self.contact.succeeded()
             self.last_contact_at = datetime.now(timezone.utc)
             self._backoff.reset()

@@ -30,7 +30,7 @@ def draw(
         return "The agent has not run on this device yet. Start it with `linewarden-agent run`."
     sections = {
         "": [_agent(status, is_running), *_problems(status, is_running)],
-        "DEVICE": list(_device(status)),
+        "DEVICE": list(_device(status, is_running)),
         "INFERENCE": list(_inference(status, is_running)),
         "DEPLOYMENT": list(_deployment(status)),
         "HEALTH": list(_health(status.health)),
@@ -66,9 +66,12 @@ def _problems(status: Status, is_running: bool) -> Iterator[Line]:
         yield _problem("the disk cannot be written: no update will begin. Free or replace it")
     if status.device_id is None:
         yield _problem("not enrolled: `linewarden-agent enrol --token-file FILE`")
-    if status.server_problem:
+    if status.server_problem and status.is_refused:
+        yield _problem("the server refuses this box, see below. Its administrator can say why")
+    elif status.server_problem:
         yield _problem("the server is away. Inference goes on; look at network and address")
-    if is_running and status.running_sha256 is None and status.goal_sha256:
+    is_on_its_way = status.step is not None and status.step_problem is None
+    if is_running and status.running_sha256 is None and status.goal_sha256 and not is_on_its_way:
         yield _problem("nothing judges parts: `linewarden-agent logs --child` says why")
     yield from _problems_around(status)
 
@@ -83,17 +86,21 @@ def _problems_around(status: Status) -> Iterator[Line]:
         yield _problem(f"the board slows itself down ({reasons}): look at cooling and supply")
 
 
-def _device(status: Status) -> Iterator[Line]:
+def _device(status: Status, is_running: bool) -> Iterator[Line]:
     yield ("Name", f"{status.serial}  {status.device_id or '(not enrolled)'}", "")
     yield ("Profile", status.profile or "unknown", "")
     yield ("Server", f"{status.server_url}", "")
     if status.server_problem:
-        yield ("", f"AWAY: {status.server_problem}", "bad")
+        how = "REFUSES" if status.is_refused else "AWAY"
+        yield ("", f"{how}: {status.server_problem}", "bad")
     elif status.last_contact_at:
         yield ("", f"reached {_ago(status.last_contact_at)}", "ok")
     else:
         yield ("", "not reached yet", "wait")
-    yield ("Push", status.push or "none; the device polls", "")
+    push = status.push if is_running else "none, while the agent is stopped"
+    yield ("Push", push or "none; the device polls", "")
+    if status.variant:
+        yield ("Variant", status.variant, "")
     waits = f"{status.reports_waiting} reports, {status.records_waiting} records to be sent"
     yield ("Waiting", waits, "")
 
@@ -106,6 +113,9 @@ def _inference(status: Status, is_running: bool) -> Iterator[Line]:
     else:
         name = status.running_release or ""
         yield ("Running", f"{_short(status.running_sha256)}  {name}".rstrip(), "ok")
+    if is_running and status.shadow_sha256:
+        name = status.shadow_release or ""
+        yield ("Shadow", f"{_short(status.shadow_sha256)}  {name}".rstrip(), "")
     yield ("Previous", _short(status.previous_sha256), "")
     for camera in status.cameras:
         state = camera.state or "unknown"
@@ -116,7 +126,10 @@ def _inference(status: Status, is_running: bool) -> Iterator[Line]:
 
 def _deployment(status: Status) -> Iterator[Line]:
     yield ("Goal", f"{_short(status.goal_sha256)}  generation {status.goal_generation or 0}", "")
-    if status.step:
+    if status.window_opens_at:
+        opens = _when(status.window_opens_at)
+        yield ("Now", f"ready; waits for its line's update window, which opens {opens}", "wait")
+    elif status.step:
         yield ("Now", status.step.replace("_", " "), "wait")
     else:
         yield ("Now", "nothing to do", "")

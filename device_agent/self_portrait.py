@@ -6,20 +6,23 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from device_agent.cameras import Cameras
 from device_agent.config import Config
-from device_agent.errors import Rejected
+from device_agent.deployment import Step
+from device_agent.errors import Rejected, Unavailable
 from device_agent.identity import Identity
 from device_agent.journal import Journal
 from device_agent.loop import Loop
 from device_agent.outbox import Outbox
+from device_agent.plan import window_of
 from device_agent.status import CameraStatus, Download, Status
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from device_agent.update.agent_code import AgentCode
 from device_agent.update.proof import Standing
+from device_agent.windows import seconds_until_open
 from inference_core import __version__
 from inference_core.contract.addresses import redact
 from inference_core.contract.telemetry import Health
@@ -64,7 +67,8 @@ class SelfPortrait:
     def status(self) -> Status:
         """What a technician in front of the box wants to know."""
         enrolment, goal, hand = self.identity.enrolment, self.journal.goal, self.journal.hand
-        running, transfer = self.supervisor.running_sha256, self.loop.performer.transfer
+        running, shadow = self.supervisor.running_sha256, self.supervisor.shadow_sha256
+        transfer = self.loop.performer.transfer
         return Status(
             at=datetime.now(timezone.utc),
             pid=os.getpid(),
@@ -74,14 +78,19 @@ class SelfPortrait:
             profile=enrolment.profile if enrolment else self.config.profile,
             last_contact_at=self.loop.poller.last_contact_at,
             server_problem=self.loop.poller.problem,
+            is_refused=self.loop.poller.is_refused,
             push=self.push(),
             running_sha256=running,
             running_release=self._name_of(running),
+            shadow_sha256=shadow,
+            shadow_release=self._name_of(shadow),
+            variant=self.journal.variant,
             previous_sha256=self.store.previous,
             goal_generation=goal.generation if goal else None,
             goal_sha256=goal.release.sha256 if goal and goal.release else None,
             step=hand.step if hand else None,
             step_problem=self.loop.performer.problem if hand else None,
+            window_opens_at=self._window_opens_at(),
             last_ending=self._last_ending(),
             reports_waiting=self.journal.reports.count(),
             records_waiting=self.outbox.count(),
@@ -94,6 +103,17 @@ class SelfPortrait:
             health=self.health(),
             download=Download(**asdict(transfer)) if transfer else None,
         )
+
+    def _window_opens_at(self) -> datetime | None:
+        """When what waits for its line's window may go on; None where nothing does."""
+        hand, now = self.journal.hand, datetime.now(timezone.utc)
+        if hand is None or hand.step is not Step.WAIT_WINDOW:
+            return None
+        window = window_of(hand, self.journal.goal)
+        try:
+            return now + timedelta(seconds=seconds_until_open(window, now)) if window else None
+        except Unavailable:  # the step that waits says why
+            return None
 
     def _last_ending(self) -> str | None:
         for ending in self.journal.endings.newest(1):

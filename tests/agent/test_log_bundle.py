@@ -121,6 +121,12 @@ def test_no_secret_of_the_box_is_inside(device: Device, server: Simulator, tmp_p
     assert json.loads(texts["settings.json"])["enrolment_token"] == "***"
 
 
+def test_settings_without_a_token_stay_json() -> None:
+    settings = '{"enrolment_token": null, "nullified_token": "nullify"}'
+    hidden = json.loads(Hider(())(settings))
+    assert hidden == {"enrolment_token": None, "nullified_token": "***"}
+
+
 @pytest.mark.parametrize(
     "text",
     ["a-" * 200_000, "eyJ" * 200_000, "x" * 400_000, "password" * 50_000, "http" * 100_000],

@@ -121,6 +121,7 @@ def test_a_stopped_agent_is_said_to_be_stopped_and_how_to_start_it() -> None:
     screen = draw(status, is_running=False)
     assert "NOT running, last seen 5 hours ago" in screen
     assert "systemctl start linewarden-agent" in screen
+    assert "Push none, while the agent is stopped" in " ".join(screen.split())
 
 
 def test_each_problem_comes_with_what_to_do_next() -> None:
@@ -129,6 +130,39 @@ def test_each_problem_comes_with_what_to_do_next() -> None:
     assert "camera side: no usable picture. Look at cable and power" in screen
     assert "slows itself down (under-voltage): look at cooling and supply" in screen
     assert "on trial" in screen
+
+
+def test_a_server_that_refuses_is_not_called_away() -> None:
+    detail = "the server answered 403: This device waits for an admin to accept it."
+    status = FULL.model_copy(update={"server_problem": detail, "is_refused": True})
+    screen = " ".join(draw(status, is_running=True).split())
+    assert f"REFUSES: {detail}" in screen
+    assert "the server refuses this box" in screen
+    assert "AWAY" not in screen
+    assert "look at network" not in screen
+
+
+def test_what_waits_for_the_window_says_when_that_opens() -> None:
+    opens_at = datetime.now().astimezone().replace(hour=22, minute=0)
+    status = FULL.model_copy(update={"step": "wait_window", "window_opens_at": opens_at})
+    screen = " ".join(draw(status, is_running=True).split())
+    assert f"waits for its line's update window, which opens {opens_at:%Y-%m-%d} 22:00" in screen
+
+
+def test_a_first_release_on_its_way_is_no_problem() -> None:
+    status = FULL.model_copy(update={"running_sha256": None, "step_problem": None})
+    assert "nothing judges parts" not in draw(status, is_running=True)
+    stuck = status.model_copy(update={"step": None})
+    assert "nothing judges parts" in draw(stuck, is_running=True)
+
+
+def test_shadow_and_variant_are_told_where_there_are_any() -> None:
+    assert "Shadow" not in draw(FULL, is_running=True)
+    assert "Variant" not in draw(FULL, is_running=True)
+    names = {"shadow_sha256": "e" * 64, "shadow_release": "surface-2026.12", "variant": "arm-b"}
+    screen = " ".join(draw(FULL.model_copy(update=names), is_running=True).split())
+    assert "Shadow eeeeeeeeeeee surface-2026.12" in screen
+    assert "Variant arm-b" in screen
 
 
 def test_a_download_shows_bytes_and_percent() -> None:
