@@ -25,7 +25,7 @@ from tests.agent.signed_repository import SignedRepository
 
 NEW = "0.2.0"
 QUICK = {"agent_proof_s": 0.5, "agent_limit_s": 3}
-AT_START = {"device_agent/agent.py": ("        self.loop.wake()\n", "        {}\n")}
+AT_START = {"device_agent/agent.py": ("        parts.loop.wake()\n", "        {}\n")}
 
 
 class Service:
@@ -154,7 +154,7 @@ def test_one_that_cannot_be_imported_is_refused_by_its_own_check(
         pytest.param(spoil("raise SystemExit(9)"), "it did not say why", id="crashes"),
         pytest.param(spoil("time.sleep(3600)"), "it did not say why", id="hangs"),
         pytest.param(
-            {"device_agent/gateway.py": ("config.device_url", "'http://127.0.0.1:9'")},
+            {"device_agent/exchange.py": ("config.device_url", "'http://127.0.0.1:9'")},
             "cannot reach",
             id="cannot-reach-the-server",
         ),
@@ -227,7 +227,7 @@ def test_a_power_cut_during_the_update_ends_in_the_old_or_the_new(
 def test_power_cuts_while_it_proves_itself_count_as_starts(
     device: Device, server: Simulator, repository: SignedRepository, service: Service
 ) -> None:
-    slow = {"device_agent/agent.py": ("hold_s=config.agent_proof_s", "hold_s=3600")}
+    slow = {"device_agent/parts.py": ("hold_s=config.agent_proof_s", "hold_s=3600")}
     wheel = make_wheel(NEW, changes=slow)
     want(server, repository.add_agent(wheel, version=NEW, counter=5))
     service.start()
