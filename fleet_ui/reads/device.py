@@ -17,6 +17,7 @@ from fleet_ui.reads.windows import slot_in_words
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Event, Gap, Health
+from server.fleet.clones import is_cloned
 from server.fleet.keys import fingerprint
 from server.fleet.models import Camera, Device
 from server.fleet.selectors import agent_release_of
@@ -124,6 +125,7 @@ class DeviceView:
     goal: str
     running: str
     deployment: Deployment | None
+    is_cloned: bool
 
     @property
     def machine(self) -> str:
@@ -178,6 +180,7 @@ def device_view(device_id: UUID, sites: Sites, now: datetime) -> DeviceView:
         goal=goal_word(device, getattr(device, "desired", None), phase),
         running=release_names([running]).get(running, "") if running else "",
         deployment=latest,
+        is_cloned=is_cloned(presence, now),
     )
 
 

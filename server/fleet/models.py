@@ -124,6 +124,10 @@ class Presence(models.Model):
         null=True, blank=True, help_text="When the broker said that it is gone."
     )
     boot_id = models.UUIDField()
+    previous_boot_id = models.UUIDField(null=True, blank=True, help_text="The boot before.")
+    cloned_at = models.DateTimeField(
+        null=True, blank=True, help_text="When two boxes were last seen to take turns as it."
+    )
     generation = models.BigIntegerField(default=0)
     running_sha256 = models.CharField(max_length=64, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)

@@ -15,54 +15,58 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection, transaction
 
 from inference_core.contract.device import Report
+from server.fleet import clones
 from server.fleet.models import Device, Presence
 from server.fleet.states import DeviceState
 from server.lib import clock
 
 FLUSH_S = 5.0
 _CHUNK = 10_000
+_WRITTEN = (
+    "last_seen_at",
+    "boot_id",
+    "previous_boot_id",
+    "cloned_at",
+    "generation",
+    "running_sha256",
+    "agent_version",
+    "shadow_sha256",
+    "variant",
+)
 _lock = threading.Lock()
 _seen: dict[str, datetime] = {}
 _flusher: _Flusher | None = None
 logger = logging.getLogger(__name__)
 
 
+@transaction.atomic
 def write(*, device: Device, report: Report) -> None:
     """Store what a device says of itself, now; ``device`` comes with its presence so far."""
-    _tell_of_variant(device, report.variant or "")
-    Presence.objects.bulk_create(
-        [
-            Presence(
-                device=device,
-                last_seen_at=clock.now(),
-                boot_id=report.boot_id,
-                generation=report.generation,
-                running_sha256=report.running_sha256 or "",
-                agent_version=report.agent_version[:40],
-                shadow_sha256=report.shadow_sha256 or "",
-                variant=report.variant or "",
-            )
-        ],
-        update_conflicts=True,
-        unique_fields=["device"],
-        update_fields=[
-            "last_seen_at",
-            "boot_id",
-            "generation",
-            "running_sha256",
-            "agent_version",
-            "shadow_sha256",
-            "variant",
-        ],
-    )
-
-
-def _tell_of_variant(device: Device, said: str) -> None:
-    """Log the edges: a device that takes itself for another arm spoils two of them."""
     known: Presence | None = getattr(device, "presence", None)
+    _tell_of_variant(device, known, report.variant or "")
+    row = Presence(
+        device_id=device.pk,
+        last_seen_at=clock.now(),
+        boot_id=report.boot_id,
+        previous_boot_id=clones.boot_before(known, report.boot_id),
+        cloned_at=clones.noticed_at(known, report.boot_id),
+        generation=report.generation,
+        running_sha256=report.running_sha256 or "",
+        agent_version=report.agent_version[:40],
+        shadow_sha256=report.shadow_sha256 or "",
+        variant=report.variant or "",
+    )
+    Presence.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["device"], update_fields=_WRITTEN
+    )
+    clones.tell(device, known, row)
+
+
+def _tell_of_variant(device: Device, known: Presence | None, said: str) -> None:
+    """Log the edges: a device that takes itself for another arm spoils two of them."""
     before = known.variant if known else ""
     if not said or said == before:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from server.fleet.clones import is_cloned
 from server.fleet.keys import fingerprint
 from server.fleet.models import (
     AgentRelease,
@@ -113,6 +114,7 @@ class DeviceSerializer(serializers.ModelSerializer):
     generation = serializers.SerializerMethodField()
     agent_version = serializers.SerializerMethodField()
     has_new_key = serializers.SerializerMethodField()
+    is_cloned = serializers.SerializerMethodField()
 
     class Meta:
         model = Device
@@ -130,6 +132,7 @@ class DeviceSerializer(serializers.ModelSerializer):
             "generation",
             "agent_version",
             "has_new_key",
+            "is_cloned",
             "enrolled_at",
         )
 
@@ -164,6 +167,10 @@ class DeviceSerializer(serializers.ModelSerializer):
     def get_has_new_key(self, device: Device) -> bool:
         """Whether another key asked for its serial and waits for an admin."""
         return bool(device.pending_public_key)
+
+    def get_is_cloned(self, device: Device) -> bool:
+        """Whether two boxes have spoken as this device within a day."""
+        return is_cloned(_last_poll(device), clock.now())
 
 
 class DeviceDetailSerializer(DeviceSerializer):

@@ -48,6 +48,13 @@ def test_an_update_window_is_read_as_a_person_says_it(world: World, sign_in: Sig
     assert "every day from 12:00 for 15 min Europe/Berlin" in text
 
 
+def test_a_copied_identity_is_said_in_so_many_words(world: World, sign_in: SignIn) -> None:
+    client, device = sign_in("ada"), world.devices[0]
+    assert "Two boxes speak as this device" not in page_of(client, device)
+    Presence.objects.filter(device=device).update(cloned_at=world.now)
+    assert "Two boxes speak as this device" in page_of(client, device)
+
+
 def test_logs_are_asked_for_and_downloaded_by_those_who_operate(
     world: World, sign_in: SignIn
 ) -> None:
