@@ -70,13 +70,11 @@ class AgentCode:
 
     def prove(self) -> Starts:
         """What runs has proven itself: it is what to fall back to from now on."""
-        starts = self._change(
+        return self._change(
             lambda known: replace(
                 known, digests=known.digests[:_KEPT], is_proven=True, starts=0, why=""
             )
         )
-        self.prune()
-        return starts
 
     def count_afresh(self) -> None:
         """What had proven itself before has started well again."""
@@ -101,7 +99,10 @@ class AgentCode:
         self.prune()
 
     def prune(self) -> None:
-        """Remove what no start can need any more."""
+        """Remove what no start can need any more.
+
+        Only for the thread that unpacks: what it has begun to unpack is not known yet.
+        """
         kept = {*self.starts.digests, self.digest, "starts.json", self.partial.name}
         for path in self.folder.iterdir():
             if path.name not in kept:

@@ -59,6 +59,7 @@ class AgentUpdate:
         """Take the wanted code where it is another one and nothing speaks against it."""
         wanted = goal.agent
         if wanted is None or self._is_here(wanted) or self._was_bad(wanted):
+            self._code.prune()
             return SELDOM_S
         if self._journal.hand is not None or not is_open(goal.window, self._journal.time_floor):
             return _SOON_S

@@ -190,6 +190,7 @@ def test_only_what_a_start_may_need_is_kept(tmp_path: Path) -> None:
         (tmp_path / ".unpack-1").mkdir()
         code.try_next(digest, counter=counter, limit_s=5, needs_inference=False)
         code.prove()
+        code.prune()
     assert sorted(path.name for path in tmp_path.iterdir()) == [GOOD, NEW, "partial", "starts.json"]
 
 

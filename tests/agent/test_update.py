@@ -152,6 +152,21 @@ def test_an_agent_that_did_well_for_long_enough_is_kept_with_its_counter(
     assert counters == [7]
 
 
+def test_an_agent_that_is_kept_leaves_alone_what_is_being_unpacked_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, proof, _ = on_trial(tmp_path, monkeypatch, limit_s=60)
+    begun = [tmp_path / ".unpack-next", tmp_path / ("b" * 64)]
+    for path in begun:  # the loop's thread is about to try a third agent
+        path.mkdir()
+    proof.look(WELL)
+    proof.look(WELL)
+    assert code.starts.is_proven
+    assert all(path.is_dir() for path in begun)
+    code.prune()
+    assert not any(path.exists() for path in begun)
+
+
 def on_trial(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, limit_s: int
 ) -> tuple[AgentCode, Proof, list[int]]:
