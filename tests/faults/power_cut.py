@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import ForkServerProcess
@@ -41,14 +42,34 @@ class PowerCut:
     takes_child: bool = False
 
 
-def start_agent(settings: Path, log: Path, cut: PowerCut | None = None) -> ForkServerProcess:
+@dataclass(frozen=True)
+class Hold:
+    """Where to stop for a while: before ``step``, the first time, until the file ``go`` is there.
+
+    The file ``here`` tells that it has come so far. Deliveries go on beside it.
+    """
+
+    step: str
+    here: Path
+    go: Path
+
+    def enter(self, when: str, step: str) -> None:
+        if when == "before" and str(step) == self.step and not self.here.exists():
+            self.here.touch()
+            while not self.go.exists():
+                time.sleep(0.01)
+
+
+def start_agent(
+    settings: Path, log: Path, cut: PowerCut | None = None, hold: Hold | None = None
+) -> ForkServerProcess:
     """An agent process of its own, forked from one that has the imports behind it."""
-    process = _CONTEXT.Process(target=_run, args=(settings, log, cut), daemon=True)
+    process = _CONTEXT.Process(target=_run, args=(settings, log, cut, hold), daemon=True)
     process.start()
     return process
 
 
-def _run(settings: Path, log: Path, cut: PowerCut | None) -> None:
+def _run(settings: Path, log: Path, cut: PowerCut | None, hold: Hold | None) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(descriptor, 2)
 
@@ -62,10 +83,10 @@ def _run(settings: Path, log: Path, cut: PowerCut | None) -> None:
     make_folder(config.data_dir)
     with only_agent(config.data_dir):
         start_logging(make_folder(config.data_dir / "logs"))
-        if cut is None:
+        watch = hold if cut is None else _Watch(cut, config.data_dir)
+        if watch is None:
             Agent(config).run()
         else:
-            watch = _Watch(cut, config.data_dir)
             Agent(config, on_step=watch.enter).run()
 
 

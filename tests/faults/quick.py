@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.agent.device import Device
-from tests.faults.power_cut import PowerCut, inference_processes, start_agent
+from tests.faults.power_cut import Hold, PowerCut, inference_processes, start_agent
 
 LITTLE_CHILD = str(Path(__file__).with_name("little_child.py"))
 
@@ -25,10 +25,12 @@ class QuickDevice(Device):
         little = {"python": sys.executable, "child_args": ["-I", "-S", LITTLE_CHILD]}
         return super().settings(**little | changes)
 
-    def switch_on(self, cut: PowerCut | None = None, **changes: Any) -> None:
-        """Start the agent; with ``cut`` it kills itself in that moment."""
+    def switch_on(
+        self, cut: PowerCut | None = None, hold: Hold | None = None, **changes: Any
+    ) -> None:
+        """Start the agent; with ``cut`` it kills itself in that moment, with ``hold`` it waits."""
         assert self._agent is None or not self._agent.is_alive()
-        self._agent = start_agent(self.settings(**changes), self._folder / "agent.err", cut)
+        self._agent = start_agent(self.settings(**changes), self._folder / "agent.err", cut, hold)
 
     @property
     def is_on(self) -> bool:
