@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 def boot_before(known: Presence | None, boot_id: UUID) -> UUID | None:
     """The boot that the device was in before ``boot_id``, as far as it is known."""
-    if known is None or known.boot_id == boot_id:
-        return known and known.previous_boot_id
-    return known.boot_id
+    if known is None:
+        return None
+    return known.previous_boot_id if known.boot_id == boot_id else known.boot_id
 
 
 def noticed_at(known: Presence | None, boot_id: UUID) -> datetime | None:
