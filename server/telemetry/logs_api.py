@@ -26,16 +26,16 @@ from server.telemetry.selectors import log_request_for
 
 
 class LogRequestSerializer(serializers.ModelSerializer):
-    """A request for logs; ``word`` is waiting, received or forgotten."""
+    """A request for logs; ``state`` is waiting, received or forgotten."""
 
-    word = serializers.CharField()
+    state = serializers.CharField(source="word")
 
     class Meta:
         model = LogRequest
         fields = (
             "id",
             "device",
-            "word",
+            "state",
             "requested_at",
             "requested_by",
             "received_at",

@@ -67,13 +67,13 @@ def test_what_is_asked_for_is_in_the_goal_until_it_is_sent(
     assert wanted_of(box) is None
     with django_capture_on_commit_callbacks(execute=True):
         asked = operator.post(f"/api/v1/devices/{box.device_id}/logs")
-    assert (asked.status_code, asked.json()["word"]) == (201, "waiting")
+    assert (asked.status_code, asked.json()["state"]) == (201, "waiting")
     assert str(wanted_of(box)) == asked.json()["id"]
     with django_capture_on_commit_callbacks(execute=True):
         assert send(box, asked.json()["id"], bundle()).status_code == 201
     assert wanted_of(box) is None
     (listed,) = operator.get(f"/api/v1/devices/{box.device_id}/logs").json()["results"]
-    assert (listed["word"], listed["length"]) == ("received", len(bundle()))
+    assert (listed["state"], listed["length"]) == ("received", len(bundle()))
 
 
 def test_an_idle_poll_while_logs_are_wanted_costs_no_sql(
@@ -144,11 +144,11 @@ def test_a_viewer_who_operates_another_site_does_not_download_here(
 
 
 def test_a_repeat_is_free_and_another_bundle_is_a_conflict(box: Box) -> None:
-    asked = ask(box)
-    answers = [send(box, asked.pk, content) for content in (bundle(), bundle(), bundle("other"))]
+    asked, first = ask(box), bundle()  # a ZIP holds its time: another one would be another bundle
+    answers = [send(box, asked.pk, content) for content in (first, first, bundle("other"))]
     assert [answer.status_code for answer in answers] == [201, 200, 409]
     asked.refresh_from_db()
-    assert default_storage.open(asked.file_name).read() == bundle()
+    assert default_storage.open(asked.file_name).read() == first
 
 
 def test_logs_that_nobody_asked_for_are_refused(box: Box, line: Line) -> None:
