@@ -180,7 +180,9 @@ def _write_config(stack: Stack, device: SampleDevice, folder: Path, *, is_new: b
 
 def _not_enrolled(stack: Stack) -> str | None:
     stack.check()
-    ready = sum(d["state"] == "accepted" for d in stack.client.pages("devices"))
+    rows = stack.client.pages("devices")  # people may have brought in devices of their own
+    accepted = {row["serial"] for row in rows if row["state"] == "accepted"}
+    ready = sum(device.serial in accepted for device in DEVICES)
     return None if ready == len(DEVICES) else f"devices enrolled: {ready} of {len(DEVICES)}"
 
 
