@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from device_agent.config import Config
 from device_agent.errors import Unavailable
 from device_agent.problems import problem_of
-from device_agent.remote_files import new_session, read_pieces, request
+from device_agent.remote_files import PATIENCE, Patience, new_session, read_patiently, request
 from inference_core.contract.base import Message
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -37,6 +37,7 @@ class Exchange:
         self.url = config.device_url
         self._server_url = config.server_url
         self._timeout_s = config.request_timeout_s
+        self._patience = Patience(window_s=config.request_timeout_s)
         self._session = new_session()
         if config.ca_file:
             self._session.verify = str(config.ca_file)
@@ -59,7 +60,7 @@ class Exchange:
         with self.open(
             method, path, token=token, headers=headers, data=body, files=files
         ) as response:
-            content = read_body(response)
+            content = read_body(response, self._patience)
         if response.ok or response.status_code in also:
             return Answer(response, content)
         raise problem_of(response, content)
@@ -94,10 +95,13 @@ class Exchange:
         self._session.close()
 
 
-def read_body(response: requests.Response) -> bytes:
-    """All of a body, within the limit."""
+def read_body(response: requests.Response, patience: Patience = PATIENCE) -> bytes:
+    """All of a body, within the limit and in time.
+
+    A timeout is about one silence; a server that trickles would keep the loop for hours.
+    """
     content = bytearray()
-    for piece in read_pieces(response):
+    for piece in read_patiently(response, patience):
         content += piece
         if len(content) > MAX_REPLY_BYTES:
             raise Unavailable(f"the server's answer exceeds {MAX_REPLY_BYTES} bytes")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,6 +90,7 @@ class Simulator:
         self.refuses: Callable[[Record], bool] = lambda _: False
         self.interferes: Callable[[str, Answer], Answer | None] = lambda _path, answer: answer
         self.cut_targets_after: int | None = None
+        self.drips_every_s: float | None = None
         self.token_serial = 0
         self.seen_jti: set[str] = set()
         self.lock = threading.RLock()
@@ -321,7 +324,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[:cut_after])  # the whole was promised
             self.close_connection = True
         elif answer.status != 304:
-            self.wfile.write(answer.body)
+            self._write(answer.body)
+
+    def _write(self, body: bytes) -> None:
+        """At once, or a byte at a time for as long as the simulator says so."""
+        with contextlib.suppress(ConnectionError):  # whoever asked may have lost patience
+            while body and self.simulator.drips_every_s is not None:
+                self.wfile.write(body[:1])
+                body = body[1:]
+                time.sleep(self.simulator.drips_every_s)
+            self.wfile.write(body)
 
 
 @dataclass

@@ -47,6 +47,29 @@ def test_a_server_that_errs_costs_time_and_nothing_else(
     assert_all_accounted_for(server)
 
 
+def test_a_server_that_answers_byte_by_byte_is_asked_again_and_inference_goes_on(
+    quick: QuickDevice, server: Simulator, repository: SignedRepository
+) -> None:
+    server.assign(repository.add_release("r1", profile=PROFILE, counter=1))
+    quick.switch_on(request_timeout_s=1)
+    quick.wait(lambda: quick.current and quick.children(), "running")
+    child = quick.children()
+    newer = repository.add_release("r2", profile=PROFILE, counter=2)
+    server.drips_every_s = 0.3  # so that no single byte is late
+    deployment = server.assign(newer)
+    polls = len(server.reports)
+    quick.wait(lambda: len(server.reports) > polls + 2, "asking again")
+    queued = waiting(quick)
+    quick.wait(lambda: waiting(quick) > queued + 2, "judging parts, and keeping what it says")
+    assert quick.children() == child
+    assert "sends less than" in quick.log
+    server.drips_every_s = None
+    quick.wait(lambda: deployment.terminal_reports, "updated after all")
+    quick.wait(lambda: not waiting(quick), "delivered")
+    quick.switch_off()
+    assert_all_accounted_for(server)
+
+
 def test_a_server_that_asks_for_patience_is_left_alone_for_so_long(
     quick: QuickDevice, server: Simulator
 ) -> None:
