@@ -33,6 +33,7 @@ class FakeBehaviour(Document):
     load_s: float = Field(default=0.0, ge=0, description="Time that the load takes.")
     fail_at_load: str | None = None
     kill_at_load: bool = False
+    fill_memory_at_load: bool = Field(default=False, description="Ask for more than there is.")
     run_s: float = Field(default=0.0, ge=0, description="Time that each run takes.")
     nan_from_run: int | None = None
     fail_from_run: int | None = None
@@ -103,6 +104,8 @@ class FakeRuntime:
         time.sleep(behaviour.load_s)
         if behaviour.kill_at_load:
             _kill_myself()
+        if behaviour.fill_memory_at_load:
+            bytearray(1 << 62)
         if behaviour.fail_at_load is not None:
             raise LoadFailed(behaviour.fail_at_load)
         return FakeSession(behaviour, manifest)

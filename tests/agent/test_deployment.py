@@ -49,6 +49,7 @@ class Bad(NamedTuple):
         Bad("not_finite", {"nan_from_run": 0}),
         Bad("crashed", {"kill_at_load": True}),
         Bad("load_failed", {"fail_at_load": "no such operator"}),
+        Bad("out_of_memory", {"fill_memory_at_load": True}),
         Bad("crashed", {"kill_at_run": 3}),
         Bad("hung", {"hang_at_run": 3}, {"max_silence_s": 1.0}),
         Bad("too_slow", {"run_s": 0.06}, {"max_p95_ms": 20.0}),

@@ -7,7 +7,9 @@ import signal
 
 import pytest
 
+from inference_core.contract.device import ProbationLimits
 from inference_core.contract.telemetry import Summary
+from inference_core.contract.words import DeploymentPhase
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import Simulator
 from tests.agent.signed_repository import SignedRepository
@@ -35,6 +37,25 @@ def test_a_signal_stops_the_agent_and_its_child(
     device.wait(lambda: device.current and device.children(), "running")
     assert device.stop() == 0
     assert device.children() == []
+
+
+def test_a_candidate_that_is_killed_on_probation_is_given_up_and_the_old_one_never_stopped(
+    device: Device, server: Simulator, repository: SignedRepository
+) -> None:
+    old, new = (repository.add_release(f"r{n}", profile=PROFILE, counter=n) for n in (1, 2))
+    server.assign(old)
+    device.start()
+    device.wait(lambda: device.current and device.children(), "running")
+    (resident,) = device.children()
+    deployment = server.assign(new, probation=ProbationLimits(min_frames=100_000))
+    device.wait(lambda: deployment.phase is DeploymentPhase.PROBATION, "on probation")
+    (candidate,) = set(device.children()) - {resident}
+    os.kill(candidate, signal.SIGKILL)
+    device.wait(lambda: deployment.terminal_reports, "ended")
+    (report,) = deployment.terminal_reports
+    assert report.error is not None
+    assert (str(report.phase), str(report.error.cause)) == ("rolled_back", "crashed")
+    assert (device.current, device.children()) == (old.sha256, [resident])
 
 
 ODD_CHILDREN = {
