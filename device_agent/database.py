@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_agent.files import set_aside
+
+_SCARCE_BYTES = 1 << 20
+"""Far more than the index of a log that is folded back every thousand pages."""
 
 
 @dataclass
@@ -76,6 +80,8 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         connection.row_factory = sqlite3.Row
+        if _is_almost_full(path):
+            _do_without_shared_memory(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         _refuse_damaged(connection)
@@ -88,11 +94,35 @@ def _connect(path: str, schema: str) -> sqlite3.Connection:
 
 def _copy_into_memory(path: Path, schema: str) -> sqlite3.Connection:
     memory = _connect(":memory:", schema)
+    is_almost_full = _is_almost_full(str(path))
+    mode = "rw" if is_almost_full else "ro"  # the lock that replaces shared memory is a writer's
     with contextlib.suppress(sqlite3.DatabaseError):  # then it starts empty
-        file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        file = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
         with contextlib.closing(file):
+            if is_almost_full:
+                _do_without_shared_memory(file)
             file.backup(memory)
     return memory
+
+
+def _is_almost_full(path: str) -> bool:
+    """Whether a file that is mapped beside ``path`` might find no room; not where none is made."""
+    folder = Path(path).parent
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return False
+    return facts.f_bavail * facts.f_frsize < _SCARCE_BYTES and os.access(folder, os.W_OK)
+
+
+def _do_without_shared_memory(connection: sqlite3.Connection) -> None:
+    """Lock the file for good, so that SQLite keeps the index of its log on the heap.
+
+    It maps that index from a file of which it writes the last byte of every 4 KiB only: with
+    smaller blocks a full disk has no room for the rest, and the first touch ends the process
+    (SIGBUS). At other times others may look into the file.
+    """
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
 
 
 def _refuse_damaged(connection: sqlite3.Connection) -> None:

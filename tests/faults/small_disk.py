@@ -22,15 +22,16 @@ def may_mount(folder: Path) -> bool:
 class SmallDisk:
     """An ext4 in a file over ``folder``; ``with`` mounts and unmounts it."""
 
-    def __init__(self, folder: Path, *, size_mib: int) -> None:
-        self._folder, self._size_mib = folder, size_mib
+    def __init__(self, folder: Path, *, size_mib: int, block_bytes: int = 4096) -> None:
+        self._folder, self._size_mib, self._block_bytes = folder, size_mib, block_bytes
         self._filler = folder / "somebody-elses.log"
         self._image = folder.with_name("small-disk.img")
 
     def __enter__(self) -> SmallDisk:  # noqa: PYI034 - typing.Self needs Python 3.11
         with self._image.open("wb") as image:
             image.truncate(self._size_mib << 20)
-        _run("mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-O", "^has_journal", str(self._image))
+        layout = ("-b", str(self._block_bytes), "-m", "0", "-O", "^has_journal")
+        _run("mkfs.ext4", "-q", *layout, str(self._image))
         _run("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self._folder))
         return self
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from device_agent.database import open_database
 from inference_core.contract.release import TargetRef
 from tests.agent.device import PROFILE, REPOSITORY, Device
 from tests.agent.gateway_simulator import Deployment, Simulator
 from tests.agent.signed_repository import SignedRepository
 from tests.faults.evidence import assert_all_accounted_for, waiting
 from tests.faults.quick import QuickDevice
-from tests.faults.small_disk import SmallDisk
+from tests.faults.small_disk import SmallDisk, may_mount
 
 
 def test_a_disk_without_room_for_a_download_refuses_it_before_it_begins(
@@ -110,6 +114,37 @@ def test_a_device_that_starts_on_a_read_only_disk_judges_parts_all_the_same(
     server.reports.clear()
     quick.switch_on()
     quick.wait(lambda: quick.running == release.sha256, "running, and told the server")
+
+
+_OPENS_ALL_THE_SAME = """
+import pathlib, sys
+from device_agent.database import open_database
+database = open_database(pathlib.Path(sys.argv[1]), "CREATE TABLE IF NOT EXISTS t (a)")
+assert len(database.rows("SELECT a FROM t")) == 50, "what the file knew"
+"""
+
+
+def test_an_almost_full_disk_of_small_blocks_does_not_kill_whoever_opens_a_database(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if not may_mount(folder):
+        pytest.skip("needs root, and a kernel that lets root mount a small file system")
+    with SmallDisk(folder, size_mib=4, block_bytes=1024) as disk:
+        path = folder / "x.sqlite"
+        database = open_database(path, "CREATE TABLE IF NOT EXISTS t (a)")
+        with database.transaction() as connection:
+            connection.executemany("INSERT INTO t VALUES (?)", [("x" * 200,)] * 50)
+        database.close()
+        for leave_kib in range(0, 56, 4):
+            disk.fill(leave_bytes=leave_kib << 10)
+            command = [sys.executable, "-c", _OPENS_ALL_THE_SAME, str(path)]
+            done = subprocess.run(
+                command, cwd=REPOSITORY, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{leave_kib} KiB left: {done.returncode}, {done.stderr}"
+            disk.clear()
 
 
 def test_a_reserve_is_left_to_others(
