@@ -57,6 +57,8 @@ class QuickDevice(Device):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._agent.join(10)
+        # A process that was killed is seen for a moment longer.
+        self.wait(lambda: not self.children(), "gone with the power")
 
     def kill_agent(self) -> None:
         """The agent alone dies, as by the kernel when memory runs out."""

@@ -31,7 +31,7 @@ def test_after_a_day_of_faults_every_record_is_accounted_for(
     quick.wait(lambda: waiting(quick) < 5, "delivered")
 
     small_disk.fill()
-    quick.wait(lambda: "database or disk is full" in quick.log, "10:00 the disk is full")
+    quick.wait(lambda: "the outbox: lost" in quick.log, "10:00 the disk is full")
     small_disk.clear()
     quick.wait(lambda: "the outbox: recovered" in quick.log, "room again")
 

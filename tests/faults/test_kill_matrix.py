@@ -163,7 +163,8 @@ class Bench:
             self.device.switch_off()
         else:
             self.device.pull_the_plug()
-            self._wait(self.device.children, "running again")
+            polls = len(self._server.reports)
+            self._wait(lambda: len(self._server.reports) > polls, "running again")
             self.device.switch_off()
         assert self.device.leftovers() == []
         self.old = release if new_runs else self.old
