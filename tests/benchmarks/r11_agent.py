@@ -63,9 +63,7 @@ def _idle_agent() -> Iterator[psutil.Process]:
         release = repository.add_release("r1", profile=PROFILE, counter=1)
         with Simulator(repository, PROFILE) as server:
             device = Device(Path(name), server)
-            camera = Camera(
-                name="top", address=device.pictures.as_uri(), frames_per_s=FRAMES_PER_S
-            )
+            camera = Camera(name="top", address=device.pictures.as_uri(), frames_per_s=FRAMES_PER_S)
             config = device.config().model_copy(update={"cameras": (camera,)})
             server.assign(release, config=config)
             settled = device.once()
