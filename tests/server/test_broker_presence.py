@@ -18,7 +18,7 @@ from server.fleet.services import quarantine_device, revoke_device
 from server.lib import clock
 from tests.server.box import Box
 
-DEVICE = uuid.uuid4()
+DEVICE = uuid.UUID("0b0f3a52-5c0b-4b3f-8a7e-2f9b5d1c6e01")
 
 
 def word(box: Box) -> PresenceWord:

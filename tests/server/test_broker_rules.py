@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from paho.mqtt.reasoncodes import ReasonCode
@@ -29,7 +29,7 @@ from tests.push import (
 
 pytestmark = pytest.mark.mosquitto
 Connect = Callable[..., PushClient]
-A, B = uuid4(), uuid4()
+A, B = UUID("0b0f3a52-5c0b-4b3f-8a7e-2f9b5d1c6e01"), UUID("7d3c1f7e-9a54-4c62-b8f0-1f5f3a0c9b11")
 CONNECT = b"\x10\x10\x00\x04MQTT\x05\x02\x00\x05\x00\x00\x03abc"
 
 
