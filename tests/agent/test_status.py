@@ -263,7 +263,8 @@ def test_a_watchdog_of_another_process_is_not_fed(
 def test_the_unit_names_this_interpreter_and_systemd_finds_no_fault_in_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "device_agent", "unit"]
     result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert f"ExecStart={sys.executable} -m device_agent run" in result.stdout
+    as_systemd_reads_it = result.stdout.replace("\\x20", " ").replace("%%", "%")
+    assert f"ExecStart={sys.executable} -m device_agent run" in as_systemd_reads_it
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze, which comes with systemd")
     unit = tmp_path / "linewarden-agent.service"
