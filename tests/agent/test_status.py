@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from fcntl import ioctl
 from pathlib import Path
@@ -214,50 +215,49 @@ def test_watching_draws_it_anew_until_somebody_has_seen_enough(tmp_path: Path) -
         assert process.wait(30) == 0
 
 
+@pytest.fixture
+def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """systemd's end of the notify socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listening
+
+
 def test_systemd_hears_that_it_is_up_what_runs_and_that_it_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
-        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-        systemd = Systemd()
-        systemd.ready()
-        systemd.say("runs r1\nREADY=0")
-        systemd.say("runs r1\nREADY=0")
-        systemd.alive()
-        systemd.stopping()
-        heard = [listening.recv(1000).decode() for _ in range(4)]
-        assert heard == ["READY=1", "STATUS=runs r1 READY=0", "WATCHDOG=1", "STOPPING=1"]
-        listening.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            listening.recv(1000)
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    systemd = Systemd()
+    systemd.ready()
+    systemd.say("runs r1\nREADY=0")
+    systemd.say("runs r1\nREADY=0")
+    systemd.alive()
+    systemd.stopping()
+    heard = [listening.recv(1000).decode() for _ in range(4)]
+    assert heard == ["READY=1", "STATUS=runs r1 READY=0", "WATCHDOG=1", "STOPPING=1"]
+    listening.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listening.recv(1000)
 
 
-def test_a_systemd_that_does_not_listen_never_stops_the_agent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        for _ in range(2000):  # more than any socket buffer takes
-            Systemd().ready()
+def test_a_systemd_that_does_not_listen_never_stops_the_agent(listening: socket.socket) -> None:
+    for _ in range(2000):  # more than any socket buffer takes
+        Systemd().ready()
+    listening.close()
     Systemd().ready()  # and now nobody is there at all
 
 
 def test_a_watchdog_of_another_process_is_not_fed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
-        monkeypatch.setenv("WATCHDOG_PID", "1")
-        systemd = Systemd()
-        systemd.alive()
-        systemd.stopping()
-        assert listening.recv(1000) == b"STOPPING=1"
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    systemd = Systemd()
+    systemd.alive()
+    systemd.stopping()
+    assert listening.recv(1000) == b"STOPPING=1"
 
 
 def test_the_unit_names_this_interpreter_and_systemd_finds_no_fault_in_it(tmp_path: Path) -> None:
