@@ -42,8 +42,8 @@ def root_json() -> str:
 
 
 def is_signed(path: str) -> bool:
-    """Whether a target is signed under exactly this path."""
-    return SignedTarget.objects.filter(path=path).exists()
+    """Whether a target is signed under exactly this path, by everybody who must."""
+    return SignedTarget.objects.filter(path=path, waits_since=None).exists()
 
 
 def target_blob(path: str) -> SignedTarget:

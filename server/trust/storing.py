@@ -1,0 +1,221 @@
+"""How metadata are signed and stored. Used by the writers of this app, under ``lock``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Max
+from securesystemslib.signer import CryptoSigner, Key
+from tuf.api.exceptions import UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Targets
+
+from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE, profile_role
+from server.lib import clock
+from server.lib.errors import Invalid
+from server.trust import bins, keys, repository
+from server.trust.models import MetadataFile, SignedTarget
+from server.trust.repository import AnyRole, TargetToSign, cosigned_role
+from server.trust.selectors import newest
+
+TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
+ONLINE = ("snapshot", "timestamp")
+KEPT_VERSIONS = 20
+"""Clients that are in the middle of a refresh still find the version that they were told of."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who signs for a role, as the role above it says."""
+
+    keys: tuple[Key, ...]
+    threshold: int
+
+    @property
+    def keyids(self) -> list[str]:
+        """Their ids, in order."""
+        return [key.keyid for key in self.keys]
+
+
+def lock() -> None:
+    """Hold the one row that is never replaced: writers queue here until the commit."""
+    MetadataFile.objects.select_for_update().get(role="root", version=1)
+
+
+def role_of(profile: str) -> str:
+    """The role that signs for ``profile``; Invalid for a name that would pass for the agent's."""
+    if profile == AGENT_ROLE:
+        raise Invalid(f"{profile!r} is no name for a hardware profile: its paths are the agent's.")
+    return AGENT_ROLE if profile == ANY_PROFILE else profile_role(profile)
+
+
+def paths_of(profile: str) -> str:
+    """What that role may sign."""
+    return f"{AGENT_ROLE if profile == ANY_PROFILE else profile}/*/*"
+
+
+def standing(role: str) -> Standing | None:
+    """Who signs for a top-level role or one that targets delegates to; None where nobody may."""
+    parent = read("root" if role in TOP_LEVEL else "targets")
+    return standing_in(parent, role)
+
+
+def standing_in(parent: Root | Targets, role: str) -> Standing | None:
+    """The same, as a given parent says."""
+    try:
+        delegated = parent.get_delegated_role(role)
+    except ValueError:
+        return None
+    return Standing(tuple(parent.get_key(k) for k in delegated.keyids), delegated.threshold)
+
+
+def local_signers(role: str, found: Standing | None = None) -> list[CryptoSigner]:
+    """Signers of ``role`` on this machine, as many as it takes; Unavailable where they are not."""
+    found = found or standing(role)
+    here = keys.signers_among(role, found.keyids) if found else []
+    if found is None or len(here) < found.threshold:
+        raise keys.missing_key(role)
+    return here[: found.threshold]
+
+
+def can_sign(role: str) -> bool:
+    """Whether the keys on this machine are enough for ``role``."""
+    found = standing(role)
+    return bool(found) and len(keys.signers_among(role, found.keyids)) >= found.threshold
+
+
+def is_current(role: str) -> bool:
+    """Whether the newest metadata of ``role`` is signed as the role above it now demands."""
+    row = newest(role)
+    if row is None:
+        return False
+    metadata: Metadata[Targets] = Metadata.from_bytes(bytes(row.body))
+    try:
+        read("targets").verify_delegate(role, metadata.signed_bytes, metadata.signatures)
+    except (UnsignedMetadataError, ValueError):
+        return False
+    return True
+
+
+def read(role: str) -> Root | Targets:
+    """What the newest metadata of ``role`` says."""
+    row = newest(role)
+    if row is None:
+        raise LookupError(f"the repository has no {role}")
+    signed = Metadata.from_bytes(bytes(row.body)).signed
+    if not isinstance(signed, Root | Targets):
+        raise TypeError(f"{row} vouches for no files and no keys")
+    return signed
+
+
+def store(role: str, signed: AnyRole, signers: Sequence[CryptoSigner] | None = None) -> None:
+    """Sign as the next version of ``role``; Unavailable where its keys are not here."""
+    version = next_version(role)
+    body = repository.sign(signed, version, local_signers(role) if signers is None else signers)
+    store_body(role, version, body, signed)
+
+
+def next_version(role: str) -> int:
+    """One more than the newest."""
+    last = MetadataFile.objects.filter(role=role).aggregate(last=Max("version"))["last"]
+    return (last or 0) + 1
+
+
+def store_body(role: str, version: int, body: bytes, signed: AnyRole) -> None:
+    """Keep what is signed, and forget versions that nobody asks for any more."""
+    MetadataFile.objects.create(
+        role=role,
+        version=version,
+        body=body,
+        expires_at=signed.expires,
+        created_at=clock.now(),
+    )
+    if role != "root":  # devices walk every root since the one that they have
+        MetadataFile.objects.filter(role=role, version__lte=version - KEPT_VERSIONS).delete()
+
+
+def store_profile(profile: str, changed: Collection[str] | None = None) -> None:
+    """Sign what a profile vouches for, or only what holds the ``changed`` places."""
+    _ProfileWriter(profile).write(changed)
+
+
+def store_snapshot() -> None:
+    """Pin the newest version of everything, and announce it."""
+    others = MetadataFile.objects.exclude(role__in=["root", *ONLINE]).order_by("role")
+    versions = dict(others.values_list("role").annotate(newest=Max("version")))
+    expires = repository.expiry("snapshot", clock.now())
+    store("snapshot", repository.make_snapshot(versions, expires))
+    store_timestamp()
+
+
+def store_timestamp() -> None:
+    """Announce the newest snapshot."""
+    expires = repository.expiry("timestamp", clock.now())
+    version = next_version("snapshot") - 1
+    store("timestamp", repository.make_timestamp(version, expires))
+
+
+def to_sign(rows: Iterable[SignedTarget]) -> list[TargetToSign]:
+    """Rows as metadata has them."""
+    return [TargetToSign(t.path, t.sha256, t.length, t.custom_fields) for t in rows]
+
+
+class _ProfileWriter:
+    """Writes the role of one profile and its bins; loads its key once."""
+
+    def __init__(self, profile: str) -> None:
+        self._profile, self._role = profile, role_of(profile)
+        found = standing(self._role)
+        self._signers = local_signers(self._role, found)
+        self._keys, self._threshold = (found.keys, found.threshold) if found else ((), 1)
+        rows = SignedTarget.objects.filter(profile=profile, waits_since=None)
+        is_cosigned = standing(cosigned_role(profile)) is not None
+        self._rows = rows.exclude(place__startswith=bins.RELEASES) if is_cosigned else rows
+        self._expires = repository.expiry(self._role, clock.now())
+
+    def write(self, changed: Collection[str] | None) -> None:
+        before = self._digits_before()
+        digits = {family: max(before[family], self._digits(family)) for family in before}
+        if changed is None or digits != before or newest(self._role) is None:
+            self._write_top(digits)
+            changed = None
+        elif any(not digits.get(place[:1], 0) for place in changed):
+            self._write_top(digits)
+        for family, count in digits.items():
+            wanted = {place[: count + 1] for place in changed} if changed is not None else None
+            for place in bins.bins_of(family, count):
+                if wanted is None or place in wanted:
+                    self._write_bin(place)
+
+    def _digits_before(self) -> dict[str, int]:
+        table: dict[str, repository.DelegatedRole] = {}
+        if newest(self._role) is not None:
+            signed = read(self._role)
+            if isinstance(signed, Targets) and signed.delegations:
+                table = signed.delegations.roles or {}
+        return bins.digits_in(self._profile, table)
+
+    def _digits(self, family: str) -> int:
+        return bins.digits_for(self._rows.filter(place__startswith=family).count())
+
+    def _write_top(self, digits: bins.Digits) -> None:
+        rows = self._rows
+        for family, count in digits.items():
+            if count:
+                rows = rows.exclude(place__startswith=family)
+        keyids = [key.keyid for key in self._keys]
+        # Bins of artifacts go first: those of releases are told by hashes, which any path may have.
+        delegated = [
+            bins.delegated_bin(self._profile, place, list(keyids), self._threshold)
+            for family, count in digits.items()
+            for place in bins.bins_of(family, count)
+        ]
+        signed = repository.make_profile_targets(
+            to_sign(rows), self._expires, delegated, self._keys
+        )
+        store(self._role, signed, self._signers)
+
+    def _write_bin(self, place: str) -> None:
+        rows = to_sign(self._rows.filter(place__startswith=place))
+        signed = repository.make_profile_targets(rows, self._expires)
+        store(bins.role_of_bin(self._profile, place), signed, self._signers)
