@@ -19,9 +19,8 @@ from server.accounts import audit
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid, NotFound
 from server.trust import cosigning, judging, keys, repository, storing, wishes
-from server.trust.bins import RELEASES
 from server.trust.judging import Count, Documents
-from server.trust.models import MetadataFile, SignedTarget, SigningRequest
+from server.trust.models import MetadataFile, SigningRequest
 from server.trust.repository import COSIGNED
 from server.trust.request_file import RequestFile
 from server.trust.selectors import newest
@@ -222,7 +221,7 @@ def _follow_persons(served: Documents, targets: Targets) -> None:
     before, after = (_cosigned(each) for each in (_targets_of(served), targets))
     for role in before - after:
         profile = role.removeprefix(COSIGNED)
-        rows = SignedTarget.objects.filter(profile=profile, place__startswith=RELEASES)
+        rows = cosigning.releases_of(profile)
         is_here = storing.can_sign(storing.role_of(profile))
         # Elsewhere, its builder finds what waits and signs it.
         rows.update(waits_since=None if is_here else clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
 from tuf.api.metadata import Metadata, Targets
 
 from server.accounts import audit
@@ -33,9 +34,8 @@ def ask(profile: str) -> WaitsForSignature:
     """
     role = cosigned_role(profile)
     found = storing.standing(role)
-    rows = SignedTarget.objects.filter(profile=profile, place__startswith=bins.RELEASES)
     signed = repository.make_profile_targets(
-        storing.to_sign(rows), repository.expiry(role, clock.now())
+        storing.to_sign(releases_of(profile)), repository.expiry(role, clock.now())
     )
     signed.version = storing.next_version(role)
     if not _is_asked(role, signed, found.keyids if found else []):
@@ -54,7 +54,7 @@ def ask_if_stale(profile: str) -> None:
     if storing.standing(role) is None:
         _release_waiting(profile)
         return
-    if SignedTarget.objects.filter(profile=profile).exclude(waits_since=None).exists():
+    if releases_of(profile).exclude(waits_since=None).exists():
         ask(profile)
         return
     row = newest(role)
@@ -76,12 +76,17 @@ def replace_request(subject: str, documents: judging.Documents, actor: str) -> S
     )
 
 
+def releases_of(profile: str) -> QuerySet[SignedTarget]:
+    """All releases that were not withdrawn, waiting or not."""
+    rows = SignedTarget.objects.filter(profile=profile, place__startswith=bins.RELEASES)
+    return rows.filter(withdrawn_at=None)
+
+
 def follow_keys(profile: str) -> None:
     """After new keys: what they have not signed waits again."""
     role = cosigned_role(profile)
     if storing.standing(role) is not None and not storing.is_current(role):
-        rows = SignedTarget.objects.filter(profile=profile, place__startswith=bins.RELEASES)
-        rows.filter(waits_since=None).update(waits_since=clock.now())
+        releases_of(profile).filter(waits_since=None).update(waits_since=clock.now())
 
 
 def take_over(role: str, signed: Targets) -> None:
@@ -96,13 +101,14 @@ def take_over(role: str, signed: Targets) -> None:
 
 def withdraw(*, profile: str, sha256: str, actor: str) -> list[str]:
     """The part of ``services.withdraw_artifact`` under the lock."""
-    rows = SignedTarget.objects.filter(profile=profile)
+    rows = SignedTarget.objects.filter(profile=profile, withdrawn_at=None)
     artifacts = rows.filter(path__in=_paths(profile, sha256))
     if not artifacts.exists():
         raise NotFound(f"No artifact of {profile} is signed under {sha256}.")
-    releases = [row for row in rows.filter(place__startswith=bins.RELEASES) if _names(row, sha256)]
+    releases = [row for row in releases_of(profile) if _names(row, sha256)]
     gone = [*artifacts, *releases]
-    SignedTarget.objects.filter(pk__in=[row.pk for row in gone]).delete()
+    found = SignedTarget.objects.filter(pk__in=[row.pk for row in gone])
+    found.update(withdrawn_at=clock.now())
     storing.store_profile(profile, {row.place for row in gone})
     storing.store_snapshot()
     audit.record(
@@ -140,7 +146,7 @@ def _is_asked(role: str, signed: Targets, keyids: list[str]) -> bool:
 
 def _release_waiting(profile: str) -> None:
     """Nobody else need sign any more: the builder's role vouches for what waited."""
-    rows = SignedTarget.objects.filter(profile=profile).exclude(waits_since=None)
+    rows = releases_of(profile).exclude(waits_since=None)
     if rows.update(waits_since=None):
         storing.store_profile(profile)
         storing.store_snapshot()

@@ -114,7 +114,7 @@ def verify_current(current: Documents) -> None:
         _verify(root, "targets", current["targets"])
     for role in current:
         if role.startswith(COSIGNED):
-            _verify(current["targets"], role, current[role])
+            _verify_releases(current["targets"], role, current[role])
 
 
 def _counts(role: str, documents: Documents, current: Documents) -> Iterator[Count]:
@@ -145,6 +145,14 @@ def _verify(keeper: Metadata[Any], role: str, document: Metadata[Any]) -> None:
         keeper.signed.verify_delegate(role, document.signed_bytes, document.signatures)
     except (RepositoryError, ValueError) as error:
         raise Invalid(f"The file is not what the server serves: {error}") from None
+
+
+def _verify_releases(targets: Metadata[Targets], role: str, document: Metadata[Targets]) -> None:
+    """After new keys nothing of before counts: all of it is shown to the signer as new."""
+    try:
+        _verify(targets, role, document)
+    except Invalid:
+        document.signed.targets.clear()
 
 
 def _parsed(role: str, body: Any) -> Metadata[Any]:

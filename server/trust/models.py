@@ -40,6 +40,9 @@ class SignedTarget(models.Model):
     waits_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when a second signature is missing; null is served."
     )
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text="For good, where not null."
+    )
 
     class Meta:
         indexes = [

@@ -175,6 +175,8 @@ def _insert_targets(profile: str, targets: Sequence[TargetToSign]) -> None:
         row = known.get(target.path)
         if row and (row.sha256 != target.sha256 or row.custom_fields != target.custom):
             raise Conflict(f"{target.path} is signed already, with other content.")
+        if row and row.withdrawn_at is not None:
+            raise Conflict(f"{target.path} was withdrawn, and stays so.")
     new = [_row(profile, target) for target in targets if target.path not in known]
     cosigning.mark_waiting(profile, new)
     SignedTarget.objects.bulk_create(new)

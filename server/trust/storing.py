@@ -16,7 +16,7 @@ from server.lib.errors import Invalid
 from server.trust import bins, keys, repository
 from server.trust.models import MetadataFile, SignedTarget
 from server.trust.repository import AnyRole, TargetToSign, cosigned_role
-from server.trust.selectors import newest
+from server.trust.selectors import newest, served_targets
 
 TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
 ONLINE = ("snapshot", "timestamp")
@@ -168,7 +168,7 @@ class _ProfileWriter:
         found = standing(self._role)
         self._signers = local_signers(self._role, found)
         self._keys, self._threshold = (found.keys, found.threshold) if found else ((), 1)
-        rows = SignedTarget.objects.filter(profile=profile, waits_since=None)
+        rows = served_targets().filter(profile=profile)
         is_cosigned = standing(cosigned_role(profile)) is not None
         self._rows = rows.exclude(place__startswith=bins.RELEASES) if is_cosigned else rows
         self._expires = repository.expiry(self._role, clock.now())

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from securesystemslib.signer import Key
 
+from server.lib import clock
 from server.lib.errors import Unavailable
-from server.trust import storing
-from server.trust.models import RoleWish, SignedTarget
+from server.trust import repository, storing
+from server.trust.models import RoleWish, SignedTarget, SigningRequest
 from server.trust.public_keys import name_of
 from server.trust.repository import cosigned_role
+from server.trust.selectors import newest, withdrawn_paths
 from server.trust.storing import role_of
 
 REQUEST = "python -m server trust request"
@@ -58,6 +60,31 @@ def waiting_profiles() -> set[str]:
     return {name for name in names if storing.standing(role_of(name)) is None}
 
 
+def profiles_to_renew() -> list[str]:
+    """Profiles whose builder must sign something that only its key can sign, wherever it lies."""
+    if newest("root") is None:
+        return []
+    targets = storing.read("targets")
+    table = getattr(getattr(targets, "delegations", None), "roles", None) or {}
+    profiles = [role.removeprefix("profile-") for role in table if role.startswith("profile-")]
+    asked = set(SigningRequest.objects.filter(closed_at=None).values_list("subject", flat=True))
+    waiting = SignedTarget.objects.exclude(waits_since=None).filter(withdrawn_at=None).order_by()
+    waits = set(waiting.values_list("profile", flat=True).distinct())
+    return [
+        profile
+        for profile in profiles
+        if not storing.is_current(role_of(profile))
+        or _is_ending(role_of(profile))
+        or (profile in waits and cosigned_role(profile) not in asked)
+        or _is_ending(cosigned_role(profile))
+    ]
+
+
+def _is_ending(role: str) -> bool:
+    row = newest(role)
+    return row is not None and row.expires_at - clock.now() < repository.lifetime(role) / 3
+
+
 def waiting_paths(paths: Iterable[str]) -> set[str]:
     """Those of ``paths`` that wait for a second signature."""
     rows = SignedTarget.objects.filter(path__in=list(paths)).exclude(waits_since=None)
@@ -68,4 +95,6 @@ def why_unsigned(profile: str, path: str = "") -> str:
     """Why ``profile`` vouches for nothing yet, or not for ``path``; empty where nobody is due."""
     if profile in waiting_profiles():
         return FOR_TARGETS
+    if path and withdrawn_paths([path]):
+        return "withdrawn"
     return second_signature(profile) if path and waiting_paths([path]) else ""

@@ -70,6 +70,11 @@ class Migration(migrations.Migration):
             name='waits_since',
             field=models.DateTimeField(blank=True, help_text='Since when a second signature is missing; null is served.', null=True),
         ),
+        migrations.AddField(
+            model_name='signedtarget',
+            name='withdrawn_at',
+            field=models.DateTimeField(blank=True, help_text='For good, where not null.', null=True),
+        ),
         migrations.AddIndex(
             model_name='signedtarget',
             index=models.Index(fields=['profile', 'place'], name='targets_by_place'),

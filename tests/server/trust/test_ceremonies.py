@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from tuf.api import exceptions
 
-from server.lib.errors import Unavailable
 from server.trust import keys, selectors, services
 from server.trust.models import RoleWish, SignedTarget, SigningRequest
 from server.trust.waiting import WaitsForSignature
-from tests.server.trust.ceremony import Ceremony
+from tests.server.trust.ceremony import PHRASE, Ceremony
 from tests.server.trust.conftest import Device, RepositoryFetcher
 from tests.server.trust.test_repository import OTHER, PROFILE, newest_version, stored
 
@@ -231,7 +230,7 @@ def test_only_yes_signs(
 ) -> None:
     ceremony.ask_init(ceremony.keys())
     before = ceremony.request.read_bytes()
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "correct horse battery")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: PHRASE)
     key = ceremony.stick / "root-1.pem"
     for answer, status in (("", 1), ("y\n", 1), ("yes\n", 0)):
         monkeypatch.setattr("sys.stdin.readline", lambda answer=answer: answer, raising=False)
@@ -243,15 +242,6 @@ def test_only_yes_signs(
 def test_what_is_no_request_is_refused_in_a_sentence(ceremony: Ceremony, content: str) -> None:
     ceremony.request.write_text(content)
     assert "no signing request" in ceremony.run("show", ceremony.request, status=1)
-
-
-def test_publishing_needs_a_key_that_is_somewhere(
-    old_device: Device, ceremony: Ceremony
-) -> None:
-    ceremony.init()
-    with pytest.raises(Unavailable):
-        keys.signers_among("root", [])
-        keys.load_signer("nobody")
 
 
 def test_a_device_refuses_what_the_plain_keys_sign_after_the_hand_over(
