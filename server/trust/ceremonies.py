@@ -7,7 +7,6 @@ has changed, so that signatures are not lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -123,14 +122,14 @@ def wish_top_level(*, keyholders: dict[str, tuple[Sequence[Key], int]], actor: s
 def wish_online(*, roles: Sequence[str], actor: str) -> None:
     """New keys, made on this machine, for ``snapshot`` or ``timestamp``."""
     for role in roles:
-        key = keys.make_next_key(role)
+        key = _wished_here(role) or keys.make_next_key(role)
         wishes.wish(role=role, profile="", keys=[key], threshold=1, actor=actor)
 
 
 def wish_builder(*, profile: str, actor: str, is_added: bool = False) -> Key:
     """A new key, made on this machine, for ``profile``; beside the old one where ``is_added``."""
     role = storing.role_of(profile)
-    key = keys.make_next_key(role)
+    key = _wished_here(role) or keys.make_next_key(role)
     old = storing.standing(role) if is_added else None
     wished = [*(old.keys if old else ()), key]
     wishes.wish(role=role, profile=profile, keys=wished, threshold=1, actor=actor)
@@ -147,30 +146,59 @@ def wish_persons(*, profile: str, persons: Sequence[Key], actor: str) -> None:
     wishes.wish(role=role, profile=profile, keys=persons, threshold=threshold, actor=actor)
 
 
+def _wished_here(role: str) -> Key | None:
+    """The key that is wished for already, where it was made on this machine."""
+    row = wishes.open_wishes().filter(role=role).first()
+    found = storing.standing(role) if newest("root") else None
+    new = [k for k in (row.keys if row else ()) if not found or k not in found.keyids]
+    return next((signer.public_key for signer in keys.signers_among(role, new)), None)
+
+
 def _compose() -> Documents:
-    old_root, old_targets = _read_or_none("root"), _read_or_none("targets")
-    now = clock.now()
-    root = deepcopy(old_root) or repository.make_root({}, repository.expiry("root", now))
-    targets = deepcopy(old_targets) or repository.make_targets(repository.expiry("targets", now))
-    if not isinstance(root, Root) or not isinstance(targets, Targets):
-        raise TypeError("root and targets have changed places")
-    wishes.apply(root, targets)
-    found: dict[str, Root | Targets] = {}
-    if old_root is None or _differs(root, old_root) or _ends_soon(root):
-        found["root"] = root
-    is_rekeyed = old_root is None or root.roles["targets"] != old_root.roles["targets"]
-    if is_rekeyed or old_targets is None or _differs(targets, old_targets) or _ends_soon(targets):
-        found["targets"] = targets
-    if not found:
-        raise NotFound("Nothing waits for signatures, and nothing ends soon.")
+    """Everything wished for and everything that ends soon, signed with what lies here."""
     documents: Documents = {}
-    for role, signed in found.items():
+    for role, signed in _changed().items():
         signed.version = storing.next_version(role)
-        signed.expires = repository.expiry(role, now)
+        signed.expires = repository.expiry(role, clock.now())
         documents[role] = Metadata(signed)
+    if not documents:
+        raise NotFound("Nothing waits for signatures, and nothing ends soon.")
     judging.check_form(documents)
     _sign_with_what_is_here(documents)
     return documents
+
+
+def _changed() -> dict[str, Root | Targets]:
+    """Root and targets as wished for, where that is not what is served."""
+    before, (root, targets) = _now_or_none(), _now_or_first()
+    wishes.apply(root, targets)
+    found: dict[str, Root | Targets] = {"root": root, "targets": targets}
+    if before is None:
+        return found
+    old_root, old_targets = before
+    is_rekeyed = root.roles["targets"] != old_root.roles["targets"]
+    if not (_differs(root, old_root) or _ends_soon(root)):
+        del found["root"]
+    if not (is_rekeyed or _differs(targets, old_targets) or _ends_soon(targets)):
+        del found["targets"]
+    return found
+
+
+def _now_or_none() -> tuple[Root, Targets] | None:
+    if newest("root") is None:
+        return None
+    root, targets = storing.read("root"), storing.read("targets")
+    if not isinstance(root, Root) or not isinstance(targets, Targets):
+        raise TypeError("root and targets have changed places")
+    return root, targets
+
+
+def _now_or_first() -> tuple[Root, Targets]:
+    ends = clock.now()
+    return _now_or_none() or (
+        repository.make_root({}, repository.expiry("root", ends)),
+        repository.make_targets(repository.expiry("targets", ends)),
+    )
 
 
 def _sign_with_what_is_here(documents: Documents) -> None:
@@ -190,11 +218,10 @@ def _publish(documents: Documents, actor: str) -> None:
         storing.store_body(role, metadata.signed.version, body, metadata.signed)
         if role.startswith(COSIGNED):
             cosigning.take_over(role, metadata.signed)
-    root, targets = storing.read("root"), storing.read("targets")
-    if isinstance(root, Root) and isinstance(targets, Targets):
-        wishes.mark_done(root, targets)
-        _follow_builders(targets)
-        _follow_persons(served, targets)
+    root, targets = _now_or_first()
+    wishes.mark_done(root, targets)
+    _follow_builders(targets)
+    _follow_persons(served, targets)
     storing.store_snapshot()
     _close(documents)
     audit.record(
@@ -287,10 +314,6 @@ def _close(documents: Documents) -> None:
     SigningRequest.objects.filter(subject__in=subjects, closed_at=None).update(
         closed_at=clock.now(), outcome="published"
     )
-
-
-def _read_or_none(role: str) -> Root | Targets | None:
-    return storing.read(role) if newest(role) else None
 
 
 def _differs(one: Root | Targets, other: Root | Targets) -> bool:

@@ -148,8 +148,9 @@ def _ask_for_role(profile: str) -> None:
         if storing.can_sign("targets"):
             _delegate(profile)
             return
-        key = keys.load_signer(role).public_key
-        wishes.wish(role=role, profile=profile, keys=[key], threshold=1, actor=f"builder {profile}")
+        if not wishes.open_wishes().filter(role=role).exists():  # of two builders the first
+            key, actor = keys.load_signer(role).public_key, f"builder {profile}"
+            wishes.wish(role=role, profile=profile, keys=[key], threshold=1, actor=actor)
     raise WaitsForSignature.for_targets(profile)
 
 

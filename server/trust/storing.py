@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Max
 from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.exceptions import UnsignedMetadataError
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
 
 from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE, profile_role
 from server.lib import clock
@@ -81,7 +81,7 @@ def local_signers(role: str, found: Standing | None = None) -> list[CryptoSigner
 def can_sign(role: str) -> bool:
     """Whether the keys on this machine are enough for ``role``."""
     found = standing(role)
-    return bool(found) and len(keys.signers_among(role, found.keyids)) >= found.threshold
+    return found is not None and len(keys.signers_among(role, found.keyids)) >= found.threshold
 
 
 def is_current(role: str) -> bool:
@@ -188,7 +188,7 @@ class _ProfileWriter:
                     self._write_bin(place)
 
     def _digits_before(self) -> dict[str, int]:
-        table: dict[str, repository.DelegatedRole] = {}
+        table: dict[str, DelegatedRole] = {}
         if newest(self._role) is not None:
             signed = read(self._role)
             if isinstance(signed, Targets) and signed.delegations:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from server.trust.models import RoleWish, SignedTarget, SigningRequest
 from server.trust.waiting import WaitsForSignature
 from tests.server.trust.ceremony import PHRASE, Ceremony
 from tests.server.trust.conftest import Device, RepositoryFetcher
-from tests.server.trust.test_repository import OTHER, PROFILE, newest_version, stored
+from tests.server.trust.test_repository import OTHER, PROFILE, later, newest_version, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -253,3 +255,58 @@ def test_a_device_refuses_what_the_plain_keys_sign_after_the_hand_over(
     fetcher.forged["metadata/3.targets.json"] = forged
     with pytest.raises(exceptions.RepositoryError):
         old_device.updater()
+
+
+def test_a_rotation_that_is_asked_for_again_keeps_its_key_and_its_signatures(
+    old_device: Device, ceremony: Ceremony
+) -> None:
+    ceremony.init(count=2, threshold=2)
+    remove_plain_keys()
+    ceremony.ask("online", command="rotate")
+    ceremony.sign("root-1.pem")
+    ceremony.take_in()
+    ceremony.ask("online", command="rotate")
+    ceremony.sign("root-2.pem")
+    assert "Published" in ceremony.take_in()
+    old_device.updater()
+
+
+def test_metadata_of_people_are_loud_before_they_end_and_renewed_by_a_ceremony(
+    old_device: Device, ceremony: Ceremony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceremony.init()
+    remove_plain_keys()
+    later(monkeypatch, 280)
+    services.refresh_timestamp()
+    said = ceremony.run("status", status=3)
+    assert "OVERDUE  The metadata of root ends in 8" in said
+    ceremony.ask()
+    for role in ("root", "targets"):
+        ceremony.sign(f"{role}-1.pem")
+    ceremony.take_in()
+    assert "OVERDUE" not in ceremony.run("status")
+    assert "Nothing waits" in ceremony.run("request", "--to", ceremony.request, status=1)
+    old_device.updater()
+
+
+def test_a_keyholders_machine_needs_no_django(
+    old_device: Device, ceremony: Ceremony, tmp_path: Path
+) -> None:
+    """No settings, no database: the commands of keyholders run without them."""
+    ceremony.ask_init(ceremony.keys())
+    code = (
+        "import sys; from server.__main__ import main; status = main();"
+        "sys.exit(status or int('django' in sys.modules))"
+    )
+    words = ["trust", "sign", "--yes", "--key", str(ceremony.stick / "root-1.pem")]
+    words += ["--passphrase-file", str(ceremony.phrase), str(ceremony.request)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[3])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "root LOSES the key" in done.stdout.replace("the role root", "root")
