@@ -69,23 +69,30 @@ def take_in(*, file: RequestFile, actor: str) -> Outcome:
     """
     documents = file.documents
     judging.check_form(documents)
-    with transaction.atomic():
-        if newest("root") is not None:
-            storing.lock()
-        request = _answered(documents)
-        if request is not None:
-            _merge(documents, judging.parse(request.documents))
-        elif newest("root") is None:
-            raise Conflict(_OLD)
-        counts = _missing(documents)
-        if not counts:
-            _publish(documents, actor)
-            return Outcome(request)
-        if request is None:
-            raise Conflict(_OLD)
-        request.documents = judging.to_json(documents)
-        request.save(update_fields=["documents"])
-        return Outcome(request, counts)
+    try:
+        with transaction.atomic():
+            if newest("root") is not None:
+                storing.lock()
+            return _take_in(documents, actor)
+    except IntegrityError:
+        raise Conflict("Somebody else published at the same moment; import again.") from None
+
+
+def _take_in(documents: Documents, actor: str) -> Outcome:
+    request = _answered(documents)
+    if request is not None:
+        _merge(documents, judging.parse(request.documents))
+    elif newest("root") is None:
+        raise Conflict(_OLD)
+    counts = _missing(documents)
+    if not counts:
+        _publish(documents, actor)
+        return Outcome(request)
+    if request is None:
+        raise Conflict(_OLD)
+    request.documents = judging.to_json(documents)
+    request.save(update_fields=["documents"])
+    return Outcome(request, counts)
 
 
 def export(request: SigningRequest) -> RequestFile:

@@ -99,7 +99,7 @@ def renew_profile(profile: str) -> bool:
         storing.lock()
         if storing.standing(role) is None:
             return False
-        is_due = not storing.is_current(role) or role in _ending_roles()
+        is_due = not storing.is_current(role) or storing.is_ending(role)
         if is_due:
             _store_all(profile)
         cosigning.ask_if_stale(profile)

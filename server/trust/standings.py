@@ -9,10 +9,9 @@ from pathlib import Path
 
 from server.lib.errors import Conflict
 from server.trust import keys, repository, storing
-from server.trust.bins import profile_of_bin
 from server.trust.ceremonies import OFFLINE, missing_signatures
 from server.trust.judging import Count
-from server.trust.models import MetadataFile, RoleWish, SigningRequest
+from server.trust.models import RoleWish, SigningRequest
 from server.trust.public_keys import name_of
 from server.trust.repository import COSIGNED
 from server.trust.selectors import newest
@@ -107,7 +106,7 @@ def _standing(role: str, now: datetime) -> RoleStanding:
     keyids = found.keyids if found else []
     threshold = found.threshold if found else 0
     is_top = role in storing.TOP_LEVEL
-    ends = _end_of(role, row)
+    ends = storing.end_of(role)
     return RoleStanding(
         role=role,
         version=row.version if row else 0,
@@ -119,17 +118,6 @@ def _standing(role: str, now: datetime) -> RoleStanding:
         is_current=is_top or storing.is_current(role),
         idle_keys=tuple(keys.idle_keys(role, [*keyids, *_wished(role)])),
     )
-
-
-def _end_of(role: str, row: MetadataFile | None) -> datetime | None:
-    """When the role ends, or the first of its bins."""
-    profile = role.removeprefix("profile-") if role.startswith("profile-") else None
-    if row is None or profile is None:
-        return row.expires_at if row else None
-    rows = MetadataFile.objects.order_by("role", "version").values_list("role", "expires_at")
-    bins = rows.filter(role__endswith=f"-{profile}")
-    ends = [end for name, end in dict(bins).items() if profile_of_bin(name) == profile]
-    return min([row.expires_at, *ends])
 
 
 def _wished(role: str) -> Iterator[str]:

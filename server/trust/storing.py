@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Max, Min
 from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.exceptions import UnsignedMetadataError
 from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
@@ -130,8 +131,37 @@ def store_body(role: str, version: int, body: bytes, signed: AnyRole) -> None:
         expires_at=signed.expires,
         created_at=clock.now(),
     )
-    if role != "root":  # devices walk every root since the one that they have
-        MetadataFile.objects.filter(role=role, version__lte=version - KEPT_VERSIONS).delete()
+    _forget(role, version)
+
+
+def _forget(role: str, version: int) -> None:
+    """Keep what the kept snapshots pin; and every root, as devices walk them all."""
+    rows = MetadataFile.objects.filter(role=role)
+    if role in ONLINE:
+        rows.filter(version__lte=version - KEPT_VERSIONS).delete()
+    elif role != "root":
+        snapshots = MetadataFile.objects.filter(role="snapshot")
+        oldest = snapshots.aggregate(at=Min("created_at"))["at"]
+        pinned = rows.filter(created_at__lt=oldest) if oldest else rows.none()
+        last = pinned.aggregate(version=Max("version"))["version"]
+        rows.filter(version__lt=last or 0).delete()
+
+
+def end_of(role: str) -> datetime | None:
+    """When metadata of ``role`` ends, or the first of its bins; None where there is none."""
+    profile = role.removeprefix("profile-") if role.startswith("profile-") else None
+    rows = MetadataFile.objects.order_by("role", "version").values_list("role", "expires_at")
+    if profile is None:
+        return dict(rows.filter(role=role)).get(role)
+    found = dict(rows.filter(role__endswith=f"-{profile}"))
+    mine = {name for name in found if name == role or bins.profile_of_bin(name) == profile}
+    return min((found[name] for name in mine), default=None)
+
+
+def is_ending(role: str) -> bool:
+    """Whether it, or one of its bins, is in the last third of its life."""
+    ends = end_of(role)
+    return ends is not None and ends - clock.now() < repository.lifetime(role) / 3
 
 
 def store_profile(profile: str, changed: Collection[str] | None = None) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from securesystemslib.signer import Key
 
-from server.lib import clock
 from server.lib.errors import Unavailable
-from server.trust import repository, storing
+from server.trust import storing
 from server.trust.models import RoleWish, SignedTarget, SigningRequest
 from server.trust.public_keys import name_of
 from server.trust.repository import cosigned_role
@@ -27,7 +26,7 @@ class WaitsForSignature(Unavailable):
     @classmethod
     def for_targets(cls, profile: str) -> WaitsForSignature:
         """A profile whose role nobody has delegated yet."""
-        return cls(f"The profile {profile} {FOR_TARGETS}, let it be signed, and import it.")
+        return cls(f"The role {role_of(profile)} {FOR_TARGETS}, let it be signed, and import it.")
 
     @classmethod
     def for_first_root(cls) -> WaitsForSignature:
@@ -74,15 +73,10 @@ def profiles_to_renew() -> list[str]:
         profile
         for profile in profiles
         if not storing.is_current(role_of(profile))
-        or _is_ending(role_of(profile))
+        or storing.is_ending(role_of(profile))
         or (profile in waits and cosigned_role(profile) not in asked)
-        or _is_ending(cosigned_role(profile))
+        or storing.is_ending(cosigned_role(profile))
     ]
-
-
-def _is_ending(role: str) -> bool:
-    row = newest(role)
-    return row is not None and row.expires_at - clock.now() < repository.lifetime(role) / 3
 
 
 def waiting_paths(paths: Iterable[str]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,24 @@ def test_one_more_target_changes_one_bin_and_not_the_profiles_role(
     assert changed == {own, "snapshot", "timestamp"}
     assert f"{after[own]}.{own}.json" in files_of(device, target.path)
     assert len([n for n in files_of(device, target.path) if ".artifacts-" in n]) <= 1
+
+
+def test_old_bins_do_not_pile_up_and_kept_snapshots_find_theirs(
+    device: Device, small_bins: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "KEPT_VERSIONS", 3)
+    services.publish_targets(PROFILE, [stored(f"engine {n}".encode()) for n in range(8)])
+    for number in range(24):
+        services.publish_targets(PROFILE, [stored(f"more {number}".encode())])
+    names = set(MetadataFile.objects.values_list("role", "version"))
+    for row in MetadataFile.objects.filter(role="snapshot"):
+        for name, pinned in json.loads(bytes(row.body))["signed"]["meta"].items():
+            assert (name.removesuffix(".json"), pinned["version"]) in names
+    bin_rows = MetadataFile.objects.filter(role__startswith="artifacts-")
+    # Where a bin was written, only what the three snapshots before it pinned was left beside it.
+    per_bin = Counter(bin_rows.values_list("role", flat=True))
+    assert set(per_bin.values()) <= {1, 2, 3, 4}
+    assert sum(per_bin.values()) < 16 + 24
 
 
 def test_a_bin_signed_by_another_profiles_key_is_refused(
