@@ -94,6 +94,10 @@ def walk_roots(roots: list[Metadata[Root]], trusted: Metadata[Root]) -> Metadata
     """The last of ``roots``, reached from ``trusted`` as a device does; Invalid where it breaks."""
     last = trusted
     for root in roots:
+        if root.signed.version == trusted.signed.version:
+            if root.signed_bytes != trusted.signed_bytes:
+                raise Invalid("The file tells another history than the root that is trusted here.")
+            last = root  # perhaps with more signatures than it had when it was trusted
         if root.signed.version <= trusted.signed.version:
             continue
         if root.signed.version != last.signed.version + 1:

@@ -7,7 +7,7 @@ import pytest
 from device_agent.errors import Rejected
 from server.lib.errors import Conflict, Unavailable
 from server.trust import keys, selectors, services, waiting
-from server.trust.models import MetadataFile
+from server.trust.models import MetadataFile, SigningRequest
 from tests.faults.served_repository import Agent, agent, ceremony, own_keys, released
 from tests.server.trust.ceremony import Ceremony
 from tests.server.trust.test_repository import OTHER, PROFILE, stored
@@ -247,3 +247,31 @@ def test_a_stranger_with_the_database_can_ask_and_not_sign(
     agent.forge("root", keys.load_signer("snapshot"), version=3)
     with pytest.raises(Rejected):
         agent.look()
+
+
+def test_after_an_old_backup_the_signed_file_is_imported_again_and_devices_come_back(
+    agent: Agent, ceremony: Ceremony
+) -> None:
+    services.publish_targets(PROFILE, [target := stored(b"engine")])
+    hand_over(ceremony)
+    backup = dict(MetadataFile.objects.order_by("version").values_list("role", "version"))
+    with pytest.raises(waiting.WaitsForSignature):
+        services.ensure_profile_role(OTHER)
+    ceremony.ask()
+    ceremony.sign("targets-1.pem")
+    ceremony.take_in()
+    for number in range(3):
+        services.publish_targets(OTHER, [stored(f"{number}".encode(), OTHER)])
+    agent.look()
+
+    for role, version in backup.items():
+        MetadataFile.objects.filter(role=role, version__gt=version).delete()
+    MetadataFile.objects.filter(role=f"profile-{OTHER}").delete()
+    SigningRequest.objects.all().delete()
+    with pytest.raises(Rejected):
+        agent.look()
+    assert "Published" in ceremony.take_in()
+    ceremony.ask("online", command="rotate")
+    ceremony.sign("root-1.pem")
+    ceremony.take_in()
+    assert agent.find(target.path)

@@ -75,8 +75,7 @@ def sign(options: argparse.Namespace) -> int:
     for role in roles:
         documents[role].sign(signer, append=True)
     write_request(options.request, request.with_documents(documents))
-    if "root" in current:
-        holders.pin_root(options.key, current["root"])
+    holders.pin_root(options.key, current.get("root") or documents["root"])
     _say(f"Signed {' and '.join(roles)}. {missing_words(documents, current)}")
     return 0
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from inference_core.contract.release import ANY_PROFILE
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
-from server.trust import ceremonies, standings
+from server.trust import ceremonies, keys, standings
 from server.trust.ceremonies import Outcome
 from server.trust.console.offline import missing_sentence
 from server.trust.holders import Keyholders, read_keyholders
 from server.trust.models import SigningRequest
-from server.trust.public_keys import fingerprint
+from server.trust.public_keys import fingerprint, name_of, read_keys
 from server.trust.repository import cosigned_role
 from server.trust.request_file import read_request, write_request
 from server.trust.selectors import newest
@@ -110,6 +110,11 @@ def status(_options: argparse.Namespace) -> int:
         _say(f"{row.role:<32} v{row.version:<5} {ends}  {where}; {row.threshold} of {who}")
         for path in row.idle_keys:
             _say(f"    {path} signs nothing any more: remove it")
+    for wish in open_wishes():
+        here = [s.public_key.keyid for s in keys.signers_among(wish.role, list(wish.keys))]
+        for key in read_keys(wish.keys):
+            where = "made on this machine" if key.keyid in here else "made elsewhere"
+            _say(f"WISHED {wish.role}: {name_of(key)}, {where}")
     for each in standings.waiting():
         _say(f"WAITS  {each.what}: {each.todo}")
     found = standings.overdue(now)
@@ -156,7 +161,10 @@ def _is_wished(role: str) -> bool:
 
 
 def _actor() -> str:
-    return f"console {getpass.getuser()}"
+    try:
+        return f"console {getpass.getuser()}"
+    except (KeyError, OSError):  # a container whose user has no name
+        return "console"
 
 
 def _say(text: str) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tuf.api import exceptions
 
 from server.trust import keys, selectors, services
-from server.trust.models import RoleWish, SignedTarget, SigningRequest
+from server.trust.models import MetadataFile, RoleWish, SignedTarget, SigningRequest
+from server.trust.public_keys import fingerprint
 from server.trust.waiting import WaitsForSignature
 from tests.server.trust.ceremony import PHRASE, Ceremony
 from tests.server.trust.conftest import Device, RepositoryFetcher
@@ -80,8 +85,11 @@ def test_new_profiles_wait_and_one_signature_lets_all_of_them_in(
     assert RoleWish.objects.filter(done_at=None).count() == 2
     assert not SignedTarget.objects.exists()
 
+    own = fingerprint(keys.load_signer(f"profile-{PROFILE}").public_key)
+    assert f"WISHED profile-{PROFILE}: {own}, made on this machine" in ceremony.run("status")
     ceremony.ask()
     said = ceremony.sign("targets-1.pem")
+    assert f"the role profile-{PROFILE} GETS the key {own}" in said
     for profile in (PROFILE, OTHER):
         assert f"a NEW role profile-{profile} may vouch for {profile}/*/*" in said
     ceremony.take_in()
@@ -310,3 +318,52 @@ def test_a_keyholders_machine_needs_no_django(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "root LOSES the key" in done.stdout.replace("the role root", "root")
+
+
+def test_another_first_root_is_not_signed_by_who_has_signed_one(
+    ceremony: Ceremony, tmp_path: Path, settings: Any
+) -> None:
+    ceremony.init(count=2, threshold=2)
+    settings.DATA = tmp_path / "another-server"
+    MetadataFile.objects.all().delete()
+    ceremony.request.unlink()
+    ceremony.ask_init(ceremony.stick)
+    assert "has signed for one before" in ceremony.sign("root-1.pem", status=1)
+    (ceremony.stick / "root-1.root.json").unlink()  # on purpose, by the person
+    ceremony.sign("root-1.pem")
+
+
+def test_a_root_that_a_key_signed_first_is_its_own_from_then_on(
+    ceremony: Ceremony, old_device: Device
+) -> None:
+    ceremony.init(count=2, threshold=2)
+    remove_plain_keys()
+    said = ceremony.ask("online", command="rotate")
+    said = ceremony.sign("root-1.pem")
+    assert "has not signed before" not in said
+    assert "root: version 3, after version 2" in said
+
+
+def test_a_passphrase_is_asked_for_twice_on_the_terminal_and_not_shown(tmp_path: Path) -> None:
+    """A real terminal, in a process of its own."""
+    key = tmp_path / "ada.pem"
+    words = [sys.executable, "-m", "server", "trust", "key", str(key), "--holder", "Ada"]
+    for second, status in (("another phrase", 1), (PHRASE, 0)):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(Path(__file__).parents[3])
+            os.execv(sys.executable, words)  # noqa: S606 - the process that owns the terminal
+        shown = b""
+        for phrase in (PHRASE, second):
+            while not shown.rstrip(b" ").endswith(b":"):
+                shown += os.read(terminal, 4096)
+            os.write(terminal, f"{phrase}\n".encode())
+            shown += b"|"
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while piece := os.read(terminal, 4096):
+                shown += piece
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == status, shown
+        assert PHRASE.encode() not in shown
+        assert key.exists() == (status == 0)
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in key.read_bytes()
