@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE
+from inference_core.contract.release import ANY_PROFILE
 from server.accounts import audit
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid, NotFound
@@ -148,8 +148,11 @@ def wish_persons(*, profile: str, persons: Sequence[Key], actor: str) -> None:
     if profile == ANY_PROFILE:
         raise Invalid("Agents are signed by their role alone.")
     role, threshold = repository.cosigned_role(profile), 2 if persons else 0
-    if storing.standing(storing.role_of(profile)) is None:
+    builder = storing.standing(storing.role_of(profile))
+    if builder is None:
         raise NotFound(f"Nobody signs for {profile} yet, so that nobody can sign as well.")
+    if {key.keyid for key in persons} & set(builder.keyids):
+        raise Invalid("The builder's own key is no second signature.")
     wishes.wish(role=role, profile=profile, keys=persons, threshold=threshold, actor=actor)
 
 
@@ -244,7 +247,7 @@ def _follow_builders(targets: Targets) -> None:
     """Profiles whose keys have changed are signed anew at once, where their keys lie here."""
     table = targets.delegations.roles or {} if targets.delegations else {}
     for role in [name for name in table if not name.startswith(COSIGNED)]:
-        profile = ANY_PROFILE if role == AGENT_ROLE else role.removeprefix("profile-")
+        profile = storing.profile_of(role)
         cosigning.follow_keys(profile)
         if not storing.is_current(role) and storing.can_sign(role):
             storing.store_profile(profile)

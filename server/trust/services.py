@@ -223,9 +223,11 @@ def _renew_all(roles: Sequence[str]) -> list[str]:
                 "the metadata of %s ends soon and was not renewed: %s", signer, error.detail
             )
             continue
-        for role in signed_by_it:
-            signed = storing.read(role)
-            signed.expires = repository.expiry(role, clock.now())
-            storing.store(role, signed, signers)
+        if signer in TOP_LEVEL:
+            signed = storing.read(signer)
+            signed.expires = repository.expiry(signer, clock.now())
+            storing.store(signer, signed, signers)
+        else:
+            storing.store_profile(storing.profile_of(signer))
         renewed += signed_by_it
     return renewed

@@ -50,6 +50,11 @@ def role_of(profile: str) -> str:
     return AGENT_ROLE if profile == ANY_PROFILE else profile_role(profile)
 
 
+def profile_of(role: str) -> str:
+    """The inverse of ``role_of``."""
+    return ANY_PROFILE if role == AGENT_ROLE else role.removeprefix("profile-")
+
+
 def paths_of(profile: str) -> str:
     """What that role may sign."""
     return f"{AGENT_ROLE if profile == ANY_PROFILE else profile}/*/*"
@@ -86,16 +91,23 @@ def can_sign(role: str) -> bool:
 
 
 def is_current(role: str) -> bool:
-    """Whether the newest metadata of ``role`` is signed as the role above it now demands."""
-    row = newest(role)
-    if row is None:
+    """Whether the newest metadata of ``role`` is signed as targets now demand.
+
+    Its bins count too: a key that was revoked must not go on to sign them.
+    """
+    row, found = newest(role), standing(role)
+    if row is None or found is None:
         return False
     metadata: Metadata[Targets] = Metadata.from_bytes(bytes(row.body))
     try:
         read("targets").verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-    except (UnsignedMetadataError, ValueError):
+    except UnsignedMetadataError:
         return False
-    return True
+    table = metadata.signed.delegations.roles if metadata.signed.delegations else None
+    return all(
+        (each.keyids, each.threshold) == (found.keyids, found.threshold)
+        for each in (table or {}).values()
+    )
 
 
 def read(role: str) -> Root | Targets:
@@ -206,7 +218,7 @@ class _ProfileWriter:
     def write(self, changed: Collection[str] | None) -> None:
         before = self._digits_before()
         digits = {family: max(before[family], self._digits(family)) for family in before}
-        if changed is None or digits != before or newest(self._role) is None:
+        if changed is None or digits != before or not is_current(self._role):
             self._write_top(digits)
             changed = None
         elif any(not digits.get(place[:1], 0) for place in changed):

@@ -74,13 +74,19 @@ def apply(root: Root, targets: Targets) -> None:
 def mark_done(root: Root, targets: Targets) -> None:
     """Close the wishes that are fulfilled."""
     for row in open_wishes():
-        found = standing_in(root if row.role in TOP_LEVEL else targets, row.role)
-        keyids, threshold = (set(found.keyids), found.threshold) if found else (set(), 0)
-        has_all = (
-            set(row.keys) <= keyids if row.role.startswith(COSIGNED) else (set(row.keys) == keyids)
-        )
-        if threshold == row.threshold and (has_all or not threshold):
+        if _is_fulfilled(row, root, targets):
             RoleWish.objects.filter(pk=row.pk).update(done_at=clock.now())
+
+
+def _is_fulfilled(row: RoleWish, root: Root, targets: Targets) -> bool:
+    found = standing_in(root if row.role in TOP_LEVEL else targets, row.role)
+    if found is None:
+        return row.threshold == 0
+    keyids = set(found.keyids)
+    if row.role.startswith(COSIGNED):
+        builder = standing_in(targets, role_of(row.profile))
+        keyids -= set(builder.keyids) if builder else set()
+    return found.threshold == row.threshold and keyids == set(row.keys)
 
 
 def _builders(targets: Targets) -> dict[str, set[str]]:
@@ -104,5 +110,6 @@ def _apply_cosigned(
         if threshold:
             raise Invalid(f"Nobody signs for {profile} yet, so that nobody can sign as well.")
         return
-    keys = [*builder.keys, *persons]
+    # The newest of the builder's keys alone: with two of them it could meet the threshold itself.
+    keys = [*builder.keys[-1:], *persons]
     set_keys(targets, role, keys, threshold, [f"{profile}/releases/*"])

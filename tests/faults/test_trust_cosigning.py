@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from device_agent.errors import Rejected
-from server.trust import keys, selectors, services, waiting
-from server.trust.holders import load_key_file
+from server.trust import keys, selectors, services, storing, waiting
+from server.trust.holders import load_key_file, write_keyholders
 from server.trust.models import SignedTarget, SigningRequest
 from server.trust.waiting import WaitsForSignature
 from tests.faults.served_repository import Agent, agent, ceremony, own_keys, released
@@ -127,6 +127,37 @@ def test_a_new_builder_key_takes_the_person_along(
     assert agent.find(path)
 
 
+def test_a_builder_with_two_keys_is_not_two_who_sign(
+    agent: Agent, ceremony: Ceremony, ada: str
+) -> None:
+    path = release("r1")
+    countersign(ceremony, ada)
+    old = keys.load_signer(ROLE)
+    ceremony.run("rotate", PROFILE, "--add", "--to", ceremony.request)
+    services.renew_profile(PROFILE)
+    countersign(ceremony, ada)
+    assert agent.find(path)
+    new = keys.signers_among(ROLE, storing.standing(ROLE).keyids)[-1]
+    agent.folder = agent.folder.with_name("another-device")
+    agent.forge(COSIGNED, old, new)
+    with pytest.raises(Rejected, match=f"{COSIGNED} was signed by 1/2 keys"):
+        agent.find(path)
+
+
+def test_a_person_is_replaced_by_another(agent: Agent, ceremony: Ceremony, ada: str) -> None:
+    publics = [ceremony.person(name).with_suffix(".pub") for name in ("Bob", "Eve")]
+    for persons in (publics, publics[1:]):
+        ceremony.run("cosign", PROFILE, "--person", *persons, "--to", ceremony.request)
+    with pytest.raises(WaitsForSignature, match=r"second signature by Eve \([0-9a-f ]+\):"):
+        services.publish_targets(PROFILE, [target := released("r1")])
+    ceremony.ask(PROFILE)
+    for gone in (ada, "Bob.pem"):
+        assert "may sign nothing" in ceremony.sign(gone, status=1)
+    ceremony.sign("Eve.pem")
+    ceremony.take_in()
+    assert agent.find(target.path)
+
+
 def test_without_a_person_the_builder_vouches_again(
     agent: Agent, ceremony: Ceremony, ada: str
 ) -> None:
@@ -143,4 +174,7 @@ def test_who_asks_for_a_person_must_name_one(agent: Agent, ceremony: Ceremony, a
     assert "Name the public keys" in ceremony.run("cosign", PROFILE, status=1)
     public = ceremony.stick / "Ada.pub"
     assert "Nobody signs for" in ceremony.run("cosign", OTHER, "--person", public, status=1)
+    own = ceremony.stick / "builder.pub"
+    write_keyholders(own, [keys.load_signer(ROLE).public_key], 1)
+    assert "no second signature" in ceremony.run("cosign", PROFILE, "--person", own, status=1)
     assert "Nothing of cosigned-nobody" in ceremony.run("request", "nobody", status=1)

@@ -6,7 +6,7 @@ import pytest
 
 from device_agent.errors import Rejected
 from server.lib.errors import Conflict, Unavailable
-from server.trust import keys, selectors, services, waiting
+from server.trust import bins, keys, selectors, services, waiting
 from server.trust.models import MetadataFile, SigningRequest
 from tests.faults.served_repository import Agent, agent, ceremony, own_keys, released
 from tests.server.trust.ceremony import Ceremony
@@ -162,6 +162,35 @@ def test_a_planned_change_of_builder_leaves_no_gap(agent: Agent, ceremony: Cerem
     old_key.unlink()
     services.publish_targets(PROFILE, [second := stored(b"engine 2")])
     assert agent.find(second.path)
+
+
+def test_bins_follow_their_builders_keys(
+    agent: Agent, ceremony: Ceremony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First a second key beside the old one, on another machine; then the old one is revoked."""
+    monkeypatch.setattr(bins, "BIN_TARGETS", 2)
+    targets = [stored(f"engine {n}".encode()) for n in range(4)]
+    services.publish_targets(PROFILE, targets)
+    hand_over(ceremony)
+    old_key = keys.key_path(ROLE)
+    old = keys.load_signer(ROLE)
+    ceremony.ask(PROFILE, "--add", command="rotate")
+    ceremony.sign("targets-1.pem")
+    ceremony.take_in()
+    old_key.rename(away := old_key.with_name("away"))
+    services.publish_targets(PROFILE, [more := stored(b"engine 5")])
+    assert all(agent.find(target.path) for target in (*targets, more))
+
+    ceremony.ask(PROFILE, command="rotate")
+    ceremony.sign("targets-1.pem")
+    ceremony.take_in()
+    assert all(agent.find(target.path) for target in (*targets, more))
+    role = bins.role_of_bin(PROFILE, bins.place_of(more.path)[:2])
+    agent.folder = agent.folder.with_name("another-device")
+    agent.forge(role, old)
+    with pytest.raises(Rejected, match=f"{role} was signed by 0/1 keys"):
+        agent.find(more.path)
+    assert away.exists()
 
 
 def test_one_of_three_keyholders_may_lose_a_key(agent: Agent, ceremony: Ceremony) -> None:
