@@ -13,6 +13,7 @@ from fleet_ui.pages import (
     rollouts,
     samples,
     sign_in,
+    trust,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
+    path("trust/", trust.trust, name="trust"),
     path("rollouts/", rollouts.rollouts, name="rollouts"),
     path("rollouts/<uuid:rollout_id>/", rollouts.rollout, name="rollout"),
     path("rollouts/<uuid:rollout_id>/<slug:act>/", rollouts.act, name="act-on-rollout"),

@@ -1,4 +1,4 @@
-"""``python -m server run | demo | prepare | broker``."""
+"""``python -m server run | demo | prepare | broker | trust``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, help="the default takes a free one")
     commands.add_parser("prepare", help="migrate, seed, and print the password of a new admin")
     commands.add_parser("broker", help="keep the MQTT broker: its folder, doorbells, presences")
+    from server.trust.console.parser import add_arguments
+
+    trust = commands.add_parser("trust", help="keys and signatures of people; see docs/trust.md")
+    add_arguments(trust)
     return parser
 
 
@@ -56,6 +60,10 @@ def main() -> int:
         return _prepare()
     if options.command == "broker":
         return _keep_broker()
+    if options.command == "trust":
+        from server.trust.console.parser import main as trust
+
+        return trust(options)
     from server.demo.headless import demo
 
     return demo(options.data and options.data.absolute(), options.port)

@@ -23,6 +23,7 @@ from server.lib.models import StateEvent
 from server.rollouts.models import Rollout
 from server.rollouts.selectors.rollouts import rollouts_for
 from server.rollouts.states import RolloutState
+from server.trust import standings
 
 NAMES_SHOWN, EVENTS_SHOWN, EVENTS_READ, ENDED_SHOWN = 4, 12, 300, 5
 
@@ -60,9 +61,10 @@ def attention(user: User, active: Iterable[RolloutRow], now: datetime) -> list[A
         *_rollouts(active),
         *_stopped(user),
         *_builds(),
+        *_trust(now),
         *_devices(site_names(user), now),
     ]
-    order = {"failed": 0, "refused": 0, "offline": 0}
+    order = {"failed": 0, "refused": 0, "offline": 0, "overdue": 0}
     return sorted(lines, key=lambda line: order.get(line.word, 1))
 
 
@@ -137,6 +139,16 @@ def _builds() -> Iterable[Attention]:
             reverse("build", args=[build.pk]),
             build.finished_at,
         )
+
+
+def _trust(now: datetime) -> Iterable[Attention]:
+    """What people must sign, and what ends because nobody has."""
+    link = reverse("trust")
+    for late in standings.overdue(now):
+        yield Attention("overdue", "", late.what, late.todo, link, late.at)
+    for each in standings.waiting():
+        what = each.what[:1].upper() + each.what[1:]
+        yield Attention("waiting", "Signature", what, each.todo, link, each.since)
 
 
 def _devices(sites: Sites, now: datetime) -> Iterable[Attention]:

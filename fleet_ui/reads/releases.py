@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from django.db.models import Count, QuerySet
 
 from fleet_ui.access import Sites, within
+from inference_core.contract.release import release_path
 from server.builds.models import ReleaseTarget
 from server.fleet.models import HardwareProfile, Presence
 from server.lib.errors import NotFound
 from server.registry.models import Release
+from server.trust.waiting import why_unsigned
 
 
 @dataclass(frozen=True)
 class TargetRow:
-    """A release on one profile: signed or not, and how many devices run it."""
+    """A release on one profile: signed or not and why, and how many devices run it."""
 
     profile: HardwareProfile
     target: ReleaseTarget | None
     running: int
+    why: str = ""
 
 
 def list_releases() -> QuerySet[Release]:
@@ -49,7 +52,9 @@ def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
     rows = []
     for profile in used.distinct().order_by("name"):
         target = targets.get(profile.pk)
-        rows.append(TargetRow(profile, target, running.get(target.sha256, 0) if target else 0))
+        why = why_unsigned(profile.name, release_path(profile.name, release.name))
+        count = running.get(target.sha256, 0) if target else 0
+        rows.append(TargetRow(profile, target, count, why))
     return rows
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from inference_core.contract.release import artifact_path, release_path
 from server.builds.models import Artifact, Build, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
 from server.lib.errors import NotFound
 from server.registry.models import Release
+from server.trust.selectors import withdrawn_paths
+from server.trust.waiting import why_unsigned
 
 NOT_YET_SIGNED = "not yet signed"
 
@@ -122,12 +125,20 @@ def missing_artifacts(release: Release, devices: Iterable[Device]) -> list[Missi
 
 def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[str, str]]:
     """Pairs of model and reason."""
-    if release_target(release, profile) is not None:
-        return ()
+    path = release_path(profile.name, release.name)
+    why = why_unsigned(profile.name, path)
+    if why or release_target(release, profile) is not None:
+        return (("", why),) if why else ()
     versions = {v.pk: v.model.name for v in release.versions.select_related("model")}
     cells = artifact_matrix(versions, [profile])
-    missing = [(versions[pk], cell.why) for (pk, _), cell in cells.items() if cell.why]
+    missing = [(versions[pk], why) for (pk, _), cell in cells.items() if (why := _why(cell))]
     return missing or [("", NOT_YET_SIGNED)]
+
+
+def _why(cell: MatrixCell) -> str:
+    if cell.artifact is None or cell.why:
+        return cell.why
+    return why_unsigned(cell.profile, artifact_path(cell.profile, cell.artifact.sha256))
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
@@ -143,4 +154,6 @@ def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] 
             profile=profile, version__releases=release, signed_at__isnull=False
         ).select_related("version__model", "certificate")
     }
-    return artifacts if release.pipeline.models == set(artifacts) else None
+    paths = [artifact_path(profile.name, artifact.sha256) for artifact in artifacts.values()]
+    is_complete = release.pipeline.models == set(artifacts) and not withdrawn_paths(paths)
+    return artifacts if is_complete else None

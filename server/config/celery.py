@@ -53,6 +53,7 @@ SCHEDULE = {
     "queue-builds": _every("server.builds.tasks.queue_builds", ENV.tick_s),
     "sign-releases": _every("server.builds.tasks.sign_releases", ENV.tick_s),
     "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
+    "renew-profiles": _every("server.builds.tasks.renew_profiles", 60.0),
     "refresh-timestamp": _every("server.trust.tasks.refresh_timestamp", 3600.0),
     "forget-logs": _every("server.telemetry.tasks.forget_logs", 3600.0),
     "forget-certificates": _every("server.trust.tasks.forget_certificates", 3600.0),

@@ -22,6 +22,7 @@ def all_pages(world: World) -> dict[str, str]:
         "releases": reverse("releases"),
         "release": reverse("release", args=["board-inspection-1"]),
         "rollouts": reverse("rollouts"),
+        "trust": reverse("trust"),
         "rollout": reverse("rollout", args=[world.rollout.pk]),
     }
 
