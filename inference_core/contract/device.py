@@ -71,6 +71,13 @@ class EnrolmentReply(Message):
     server_time: datetime
 
 
+class FactsReply(Message):
+    """Answer to ``PUT facts``, which carries ``DeviceFacts``."""
+
+    profile: Slug
+    misfit: str = Field(description="What the profile needs and the facts deny; empty fits.")
+
+
 class Broker(Message):
     """Where the doorbell is: an MQTT 5 broker that asks for a client certificate."""
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from inference_core.contract.device import DeviceFacts
 from server.fleet.models import HardwareProfile
 from server.fleet.profiles import Match, architecture_of, match_profiles, misfit_of
-from server.fleet.proposals import NewProfile, propose
+from server.fleet.proposals import ARCHITECTURES, NewProfile, propose
 from server.lib.errors import Invalid
 
 
 class NoProfile(Invalid):  # noqa: N818 - what happened, like its neighbours
     """No profile fits a box. ``proposal`` is one that would, ``why`` what the nearest need."""
 
-    def __init__(self, match: Match, proposal: NewProfile | None, known: list[str]) -> None:
-        self.proposal, self.why = proposal, match.nearest
-        advice = (
-            f"The profile {proposal.name} would fit and waits for an admin to accept it; "
-            "enrol again then."
-            if proposal
-            else "Install a runtime first: pip install 'linewarden[onnx]'."
-        )
+    def __init__(self, match: Match, facts: DeviceFacts, known: list[str]) -> None:
+        proposal = self.proposal = propose(facts)
+        self.why, advice = match.nearest, _advise_box(facts, proposal)
         super().__init__(
-            f"No profile fits what the device says of itself. {match.nearest} {advice}".replace(
-                "  ", " "
-            ),
+            f"No profile fits what the device says of itself. {advice} {match.nearest}".strip(),
             known=known,
             suggested=[],
             near=_near(match),
@@ -41,7 +34,7 @@ def choose_profile(name: str | None, facts: DeviceFacts) -> HardwareProfile:
         return match.fitting[0].profile
     known = {profile.name: profile for profile in HardwareProfile.objects.order_by("name")}
     if name is None:
-        raise NoProfile(match, propose(facts), list(known))
+        raise NoProfile(match, facts, list(known))
     profile = known.get(name)
     misfit = misfit_of(profile, facts) if profile else ""
     if profile is not None and not misfit:
@@ -53,6 +46,17 @@ def choose_profile(name: str | None, facts: DeviceFacts) -> HardwareProfile:
         suggested=[suggestion.profile.name for suggestion in match.fitting],
         near=_near(match),
     )
+
+
+def _advise_box(facts: DeviceFacts, proposal: NewProfile | None) -> str:
+    if proposal is not None:
+        return (
+            f"The profile {proposal.name} would fit and waits for an admin to accept it; "
+            "enrol again then."
+        )
+    if architecture_of(facts) not in ARCHITECTURES:
+        return f"Linewarden runs on {' and '.join(ARCHITECTURES)}."
+    return "Install a runtime first: pip install 'linewarden[onnx]'."
 
 
 def _advise(match: Match, known: dict[str, HardwareProfile], facts: DeviceFacts) -> str:

@@ -21,7 +21,7 @@ __all__ = [
     "misfit_of",
 ]
 
-MOST_NEAR, MOST_DIFFERENCES = 5, 3
+MOST_NEAR, MOST_DIFFERENCES, MOST_TOLD = 5, 3, 2
 _RANK = {seed.spec.name: index for index, seed in enumerate(SEEDS)}
 
 
@@ -56,7 +56,7 @@ class Match:
     @property
     def nearest(self) -> str:
         """The near misses as a sentence; empty for none."""
-        lines = [f"{near.profile.name} {near.why}" for near in self.near]
+        lines = [f"{near.profile.name} {near.why}" for near in self.near[:MOST_TOLD]]
         return f"Nearest: {'. '.join(lines)}." if lines else ""
 
 

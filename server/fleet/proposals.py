@@ -11,6 +11,7 @@ from inference_core.contract.device import DeviceFacts
 from inference_core.contract.words import Precision, RuntimeName
 from server.fleet.requirements import Requirements, architecture_of, tensorrt_of
 
+ARCHITECTURES = ("x86_64", "aarch64")
 OLDEST_TENSORRT = 10
 _CHOICES = (
     RuntimeName.OPENVINO,
@@ -36,7 +37,7 @@ class NewProfile(ProfileSpec):
 def propose(facts: DeviceFacts) -> NewProfile | None:
     """A profile that this device would fit, or None where nothing here could run on it."""
     architecture = architecture_of(facts)
-    if architecture not in {"x86_64", "aarch64"}:
+    if architecture not in ARCHITECTURES:
         return None
     engine = _engine(facts)
     runtime = RuntimeName.TENSORRT if engine else _runtime(facts)

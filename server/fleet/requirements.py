@@ -61,7 +61,7 @@ def architecture_of(facts: DeviceFacts) -> str:
 def tensorrt_of(facts: DeviceFacts, flavour: str = "tensorrt") -> str:
     """Version of a flavour of TensorRT, as exact as the device knows it; empty for none."""
     if flavour == "rtx":
-        return facts.software.get("tensorrt_rtx", "")
+        return facts.runtimes.get("tensorrt_rtx", "")
     return facts.software.get("tensorrt") or facts.runtimes.get("tensorrt", "")
 
 

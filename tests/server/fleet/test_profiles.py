@@ -156,9 +156,10 @@ def test_every_seed_is_fitted_by_some_device_of_its_own() -> None:
         engine, spec, requires = seed.spec.tensorrt, seed.spec, seed.requires
         version = spec.runtime_version or "9.9"
         software = {"l4t": requires.l4t[0]} if requires.l4t else {}
+        runtimes = {str(spec.runtime): version}
         if engine:
             key = "tensorrt_rtx" if engine.flavour == "rtx" else "tensorrt"
-            software[key] = f"{engine.version}.1"
+            runtimes = {key: f"{engine.version}.1"}
         device = facts(
             FACTS,
             architecture=spec.architecture,
@@ -167,7 +168,7 @@ def test_every_seed_is_fitted_by_some_device_of_its_own() -> None:
             board=requires.board,
             accelerators=list(requires.accelerators),
             compute_capability=engine.compute_capabilities[0] if engine else "",
-            runtimes={str(spec.runtime): version},
+            runtimes=runtimes,
             software=software,
         )
         fitting = [found.profile.name for found in match_profiles(device).fitting]
