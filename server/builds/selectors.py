@@ -112,7 +112,9 @@ def missing_artifacts(release: Release, devices: Iterable[Device]) -> list[Missi
     """
     wanted = list(devices)
     misfits = [
-        MissingArtifact(device, device.profile.name, "", f"its profile no longer fits: {device.misfit}")
+        MissingArtifact(
+            device, device.profile.name, "", f"its profile no longer fits: {device.misfit}"
+        )
         for device in wanted
         if device.misfit
     ]

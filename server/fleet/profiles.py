@@ -102,4 +102,3 @@ def _rank(profile: HardwareProfile) -> tuple[int, str]:
 def _why(profile: HardwareProfile, facts: DeviceFacts) -> str:
     found = [finding for finding in findings_of(profile, facts) if finding.what != "architecture"]
     return f"the device is {profile.architecture} and has {', '.join(map(str, found))}"
-

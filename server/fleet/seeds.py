@@ -156,7 +156,7 @@ _PROCESSORS = (
 _INTEL = (
     _cpu("x86-openvino-gpu", "Intel GPU, OpenVINO", on=OPENVINO, precisions=(FP32, FP16, INT8), compute_device=ComputeDevice.GPU, accelerators=("intel-gpu",)),
     _cpu("x86-openvino-npu", "Intel NPU, OpenVINO", on=OPENVINO, precisions=(FP16, INT8), compute_device=ComputeDevice.NPU, accelerators=("intel-npu",)),
-    _cpu("movidius-openvino2022.3", "Movidius Myriad X, OpenVINO 2022.3", on=OPENVINO, precisions=(FP16,), compute_device=ComputeDevice.MYRIAD, runtime_version="2022.3", accelerators=("myriad-usb",)),
+    _cpu("movidius-openvino2022.3", "Movidius Myriad X: known, and not served by this version", on=OPENVINO, precisions=(FP16,), compute_device=ComputeDevice.MYRIAD, runtime_version="2022.3", accelerators=("myriad-usb",)),
 )  # fmt: skip
 
 SEEDS: tuple[Seed, ...] = tuple(_rows())

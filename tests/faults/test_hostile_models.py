@@ -78,8 +78,9 @@ def outside(path: str) -> Forge:
 
 
 def claim(*dims: int) -> Forge:
-    return lambda graph: graph.graph.initializer[0].ClearField("dims") or (
-        graph.graph.initializer[0].dims.extend(dims)
+    return lambda graph: (
+        graph.graph.initializer[0].ClearField("dims")
+        or (graph.graph.initializer[0].dims.extend(dims))
     )
 
 

@@ -215,7 +215,9 @@ def test_a_box_that_nothing_fits_is_told_and_proposed_and_nothing_is_made(token:
 
 def test_a_stranger_without_a_token_proposes_nothing() -> None:
     body = with_software(tensorrt="10.7.0")
-    assert Box().request_enrolment("no-such-token-at-all", profile=None, facts=body).status_code == 401
+    assert (
+        Box().request_enrolment("no-such-token-at-all", profile=None, facts=body).status_code == 401
+    )
     assert not ProfileProposal.objects.exists()
 
 
