@@ -12,8 +12,8 @@ from device_agent.config import Config
 from device_agent.courier import Courier
 from device_agent.downloads import Downloader
 from device_agent.errands import Errand
-from device_agent.files import remove_unfinished
 from device_agent.facts import FactsErrand
+from device_agent.files import remove_unfinished
 from device_agent.frames import Frames
 from device_agent.gateway import Gateway
 from device_agent.identity import Identity

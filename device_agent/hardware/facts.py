@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -66,10 +67,8 @@ def _runtime_versions() -> dict[str, str]:
 def _installed(packages: tuple[str, ...]) -> str:
     """Version of the first of these that is installed; empty for none."""
     for package in packages:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return ""
 
 

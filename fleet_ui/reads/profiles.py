@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Max
 
 from server.accounts.models import User
 from server.builds.models import Artifact, Certificate
@@ -31,12 +32,18 @@ class ProfileRow:
 
 
 def list_profiles(user: User, *, all_of_them: bool) -> list[ProfileRow]:
-    """By name: those in use and one's own, or all that there are."""
-    newest = Artifact.objects.filter(profile=OuterRef("pk")).order_by("-pk")
-    certificate = Certificate.objects.filter(artifact=Subquery(newest.values("pk")[:1]))
-    rows = profiles_counted(user).annotate(built_on=Subquery(certificate.values("body__built_on")))
-    found = [_row(profile) for profile in rows]
+    """By name: those in use and one's own, or all that there are. Two queries."""
+    profiles = list(profiles_counted(user))
+    built_on = _machines()
+    found = [_row(profile, built_on.get(profile.pk, "")) for profile in profiles]
     return [row for row in found if all_of_them or row.is_used or not row.profile.is_seeded]
+
+
+def _machines() -> dict[int, str]:
+    """Of each profile with artifacts: the processor that its newest certificate names."""
+    newest = Artifact.objects.values("profile").annotate(newest=Max("pk")).values("newest")
+    rows = Certificate.objects.filter(artifact__in=newest).values_list("artifact__profile", "body")
+    return {profile: str(body.get("built_on", {}).get("cpu", "")) for profile, body in rows}
 
 
 def proposals() -> list[ProfileProposal]:
@@ -44,14 +51,14 @@ def proposals() -> list[ProfileProposal]:
     return list(ProfileProposal.objects.order_by("-asked_at"))
 
 
-def _row(profile: HardwareProfile) -> ProfileRow:
-    built_on = profile.built_on if isinstance(profile.built_on, dict) else {}
+def _row(profile: Any, built_on: str) -> ProfileRow:
+    """``profile`` is a HardwareProfile with the counts of ``profiles_counted``."""
     return ProfileRow(
         profile=profile,
         needs=tuple(_needs(profile)),
         devices=profile.device_count,
         artifacts=profile.artifact_count,
-        built_on=str(built_on.get("cpu", "")),
+        built_on=built_on,
     )
 
 

@@ -1,4 +1,4 @@
-"""Asks the installed runtimes which operators they take; writes ``operator_tables.py`` anew.
+"""Asks the installed runtimes which operators they take; writes ``operators.json`` anew.
 
 ``python -m inference_core.inspection.probe`` on a machine that has all of them. Each operator is
 offered alone, in a process of its own, because some importers crash on what they do not expect.
@@ -8,11 +8,12 @@ it does not.
 
 from __future__ import annotations
 
+import json
 import os
-import pprint
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
@@ -30,19 +31,21 @@ _UNKNOWN = (
     "Can't create layer",  # OpenCV DNN
     "it has no importer",  # TensorRT, by _read_errors below
 )
-_TABLES = Path(__file__).with_name("operator_tables.py")
+TABLES = Path(__file__).with_name("operators.json")
 _MAX_ANSWER = 60_000
 
 
 def probe(name: RuntimeName) -> tuple[str, int, list[str]]:
     """The version of a runtime, the newest opset that it loads, and the operators it lacks."""
-    version = _version(name)
+    lacks = find_lacks(name, _operators())
+    return _version(name), _newest_opset(_LOADERS[name]), sorted(lacks)
+
+
+def find_lacks(name: RuntimeName, among: Iterable[str]) -> set[str]:
+    """Those of the operators that the runtime has no rule for."""
     if name is RuntimeName.ONNXRUNTIME:
-        lacks = _operators() - _kernels()
-    else:
-        load = _LOADERS[name]
-        lacks = {op for op in _operators() if _is_unknown(load, _single(op))}
-    return version, _newest_opset(_LOADERS[name]), sorted(lacks)
+        return set(among) - _kernels()
+    return {op for op in among if _is_unknown(_LOADERS[name], _single(op))}
 
 
 def _version(name: RuntimeName) -> str:
@@ -58,7 +61,7 @@ def _operators() -> set[str]:
 
 
 def _single(op: str, opset: int = _OPSET) -> bytes:
-    """A graph of nothing but this operator, its inputs floats; deprecated ones are of old opsets."""
+    """A graph of this operator alone, its inputs floats; deprecated ones are of old opsets."""
     if not onnx.defs.has(op, opset):
         opset = onnx.defs.onnx_opset_version()
     schema = onnx.defs.get_schema(op, max_inclusive_version=opset, domain="")
@@ -122,8 +125,13 @@ def _kernels() -> set[str]:
         if kernel.domain in {"", "ai.onnx"} and kernel.provider == "CPUExecutionProvider"
     }
     schemas = [schema for schema in onnx.defs.get_all_schemas() if not schema.domain]
-    composed = {s.name for s in schemas if s.has_function or s.has_context_dependent_function}
+    composed = {schema.name for schema in schemas if _is_composed(schema)}
     return named | composed | {"Constant"}
+
+
+def _is_composed(schema: Any) -> bool:
+    """Whether ONNX gives a body of other operators; its stubs do not know these fields."""
+    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def _load_onnxruntime(graph: bytes) -> str:
@@ -190,24 +198,16 @@ _LOADERS: dict[RuntimeName, Loader] = {
 
 def main() -> None:
     """Writes the tables of the runtimes that are here; those of the others are gone."""
-    tables: dict[str, tuple[str, int, list[str]]] = {}
+    tables = {}
     for name in _LOADERS:
         try:
-            tables[str(name)] = probe(name)
-        except RuntimeUnavailable as error:  # noqa: PERF203 a handful of runtimes
+            version, newest, lacks = probe(name)
+        except RuntimeUnavailable as error:
             sys.stderr.write(f"{name} is left out: {error}\n")
-    known = sorted(_operators())
-    text = pprint.pformat(tables, width=96, compact=True)
-    known_text = pprint.pformat(known, width=96, compact=True)
-    _TABLES.write_text(
-        '"""Made by ``python -m inference_core.inspection.probe``: change nothing here."""\n\n'
-        "# fmt: off\n"
-        f"KNOWN: list[str] = {known_text}\n"
-        '"""The operators that were offered."""\n\n'
-        f"LACKS: dict[str, tuple[str, int, list[str]]] = {text}\n"
-        '"""By runtime: its version, the newest opset that it loads, what it has no rule for."""\n',
-        encoding="utf-8",
-    )
+            continue
+        tables[str(name)] = {"version": version, "newest_opset": newest, "lacks": lacks}
+    document = {"offered": sorted(_operators()), "runtimes": tables}
+    TABLES.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

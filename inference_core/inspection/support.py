@@ -6,13 +6,15 @@ No runtime is loaded. What a build folds away before any runtime sees it is pass
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 
 import onnx
 
+from inference_core.contract.base import Message
 from inference_core.contract.build import RuntimeSupport
 from inference_core.contract.words import RuntimeName
 from inference_core.inspection import rules
-from inference_core.inspection.operator_tables import KNOWN, LACKS
 from inference_core.inspection.reader import graphs
 from inference_core.inspection.tensors import clean
 
@@ -24,8 +26,25 @@ _TITLES = {
 }
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomUniform"}
 _OF_SHAPES = {"Shape", "Size"}
-_KNOWN = frozenset(KNOWN)
 _MAX_NAME = 100
+
+
+class _Table(Message):
+    version: str
+    newest_opset: int
+    lacks: frozenset[str]
+
+
+class _Tables(Message):
+    """``operators.json``, which ``probe`` writes."""
+
+    offered: frozenset[str]
+    runtimes: dict[RuntimeName, _Table]
+
+
+@cache
+def _read_tables() -> _Tables:
+    return _Tables.model_validate_json(Path(__file__).with_name("operators.json").read_bytes())
 
 
 def judge_support(model: onnx.ModelProto) -> dict[str, RuntimeSupport]:
@@ -40,17 +59,18 @@ def judge_support(model: onnx.ModelProto) -> dict[str, RuntimeSupport]:
 
 
 def _answer(name: RuntimeName, opset: int, left: Iterable[tuple[str, str]]) -> RuntimeSupport:
-    version, newest, lacks = LACKS[name]
-    title = f"{_TITLES[name]} {version}".strip()
-    if opset > newest:
+    table = _read_tables().runtimes[name]
+    title = f"{_TITLES[name]} {table.version}".strip()
+    if opset > table.newest_opset:
+        newest = table.newest_opset
         why = f"{title} loads operator sets up to {newest}; the graph asks for {opset}."
         return RuntimeSupport(answer="no", why=why)
-    absent = next(((node, op) for node, op in left if op in lacks), None)
+    absent = next(((node, op) for node, op in left if op in table.lacks), None)
     if absent is not None:
         node, op = absent
         why = f"{title} has no {op}, which node {node!r} needs."
         return RuntimeSupport(answer="no", why=why, node=node, operator=op)
-    foreign = next(((node, op) for node, op in left if op not in _KNOWN), None)
+    foreign = next(((node, op) for node, op in left if op not in _read_tables().offered), None)
     if foreign is not None:
         node, op = foreign
         why = f"It was not tried whether {title} has {op}, which node {node!r} needs."

@@ -155,7 +155,7 @@ def require_device(device: ComputeDevice) -> None:
 def _find_device(core: ov.Core, device: ComputeDevice) -> str:
     """The first of its kind: OpenVINO counts several as GPU.0 and GPU.1."""
     wanted, here = device.value.upper(), list(core.available_devices)
-    found = next((name for name in here if name.split(".")[0] == wanted), None)
+    found: str | None = next((name for name in here if name.split(".")[0] == wanted), None)
     if found is None:
         raise LoadFailed(
             f"OpenVINO {OpenVino().version()} finds no {wanted} here, only {', '.join(here)}; "

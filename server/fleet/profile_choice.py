@@ -9,7 +9,7 @@ from server.fleet.proposals import ARCHITECTURES, NewProfile, propose
 from server.lib.errors import Invalid
 
 
-class NoProfile(Invalid):  # noqa: N818 - what happened, like its neighbours
+class NoProfile(Invalid):
     """No profile fits a box. ``proposal`` is one that would, ``why`` what the nearest need."""
 
     def __init__(self, match: Match, facts: DeviceFacts, known: list[str]) -> None:

@@ -232,7 +232,19 @@ def _shown(row: HardwareProfile) -> dict[str, Any]:
     }
 
 
-def _record(actor: str, action: str, row: HardwareProfile, **change: object) -> None:
+def _record(
+    actor: str,
+    action: str,
+    row: HardwareProfile,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
     audit.record(
-        actor=actor, action=action, subject="hardware_profile", subject_id=row.name, **change
+        actor=actor,
+        action=action,
+        subject="hardware_profile",
+        subject_id=row.name,
+        before=before,
+        after=after,
     )

@@ -32,7 +32,7 @@ class Seed:
 
     spec: ProfileSpec
     title: str
-    requires: Requirements = Requirements()
+    requires: Requirements
 
 
 def _cpu(name: str, title: str, *, on: RuntimeName, chip: str = "x86_64", **more: Any) -> Seed:
@@ -46,7 +46,7 @@ def _arm(name: str, title: str, *, on: RuntimeName, **more: Any) -> Seed:
     return _cpu(name, title, on=on, chip="aarch64", **more)
 
 
-def _jetson(  # noqa: PLR0913 - a table's columns
+def _jetson(
     name: str, title: str, *, soc: str, sm: str, trt: str, l4t: tuple[str, ...], board: str = ""
 ) -> Seed:
     """An engine for one module under one JetPack; it is built on such a module."""

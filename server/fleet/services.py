@@ -12,7 +12,7 @@ from inference_core.contract.serve import Camera as CameraMessage
 from server.accounts import audit
 from server.fleet.keys import fingerprint
 from server.fleet.models import Camera, Device, Group, Line, Membership, Site
-from server.fleet.profile_services import seed_profiles as seed_profiles
+from server.fleet.profile_services import seed_profiles as seed_profiles  # noqa: PLC0414 - a door
 from server.fleet.states import DEVICE, DeviceState
 from server.lib import clock, outbox
 from server.lib.errors import Conflict, Invalid
