@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("devices/", devices.devices, name="devices"),
     path("devices/<uuid:device_id>/", devices.device, name="device"),
     path("devices/<uuid:device_id>/accept/", devices.accept, name="accept-device"),
+    path("devices/<uuid:device_id>/profile/", devices.assign_profile, name="assign-profile"),
     path("devices/<uuid:device_id>/logs/", devices.ask_logs, name="ask-logs"),
     path("samples/<int:sample_id>/image", samples.sample_image, name="sample-image"),
     path("profiles/", profiles.profiles, name="profiles"),

@@ -11,8 +11,8 @@ from inference_core.contract.device import DeviceFacts
 from inference_core.contract.words import RuntimeName
 from server.accounts import audit
 from server.fleet.models import Device, HardwareProfile, ProfileProposal
-from server.fleet.profiles import misfit_of
-from server.fleet.proposals import NewProfile
+from server.fleet.profiles import match_profiles, misfit_of
+from server.fleet.proposals import NewProfile, propose
 from server.fleet.requirements import Requirements
 from server.fleet.seeds import SEEDS, Seed
 from server.lib import clock
@@ -141,6 +141,7 @@ def update_facts(*, device: Device, facts: DeviceFacts) -> str:
     row.facts = facts.model_dump(mode="json")
     row.save(update_fields=["facts", "misfit"])
     if row.misfit != before:
+        _propose_where_nothing_fits(row, facts)
         audit.record(
             actor=f"device:{row.serial}",
             action="update_facts",
@@ -150,6 +151,13 @@ def update_facts(*, device: Device, facts: DeviceFacts) -> str:
             after={"misfit": row.misfit, "profile": row.profile.name},
         )
     return row.misfit
+
+
+def _propose_where_nothing_fits(device: Device, facts: DeviceFacts) -> None:
+    match = match_profiles(facts)
+    proposal = None if match.fitting or not device.misfit else propose(facts)
+    if proposal is not None:
+        note_proposal(profile=proposal, serial=device.serial, why=match.nearest)
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -22,7 +23,11 @@ HTMX = {"HX-Request": "true"}
 
 
 def text_of(client: Client, address: str) -> str:
-    body = client.get(address).content.decode()
+    return text_of_answer(client.get(address))
+
+
+def text_of_answer(answer: HttpResponse) -> str:
+    body = answer.content.decode()
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body).replace("&nbsp;", " "))
 
 
@@ -231,13 +236,23 @@ def test_a_device_whose_profile_no_longer_fits_is_told_of(world: World, sign_in:
     device = world.devices[0]
     type(device).objects.filter(pk=device.pk).update(
         misfit="needs TensorRT 10.3, the device has 10.16",
-        facts={**device.facts, "architecture": "x86_64", "system": "linux"},
+        facts={
+            **device.facts,
+            "architecture": "x86_64",
+            "system": "linux",
+            "runtimes": {"openvino": "2026.4.1"},
+        },
     )
     client = sign_in("ada")
     told = text_of(client, reverse("overview"))
     assert "1 device no longer what the profile needs LW-DRE-0000" in told
     assert "needs TensorRT 10.3" in text_of(client, reverse("device", args=[device.pk]))
     assert "LW-DRE-0000" in text_of(client, reverse("devices") + "?fit=no")
+    address, choice = reverse("assign-profile", args=[device.pk]), {"profile": "x86-openvino"}
+    assert sign_in("vera").post(address, choice).status_code in {403, 404}
+    told = text_of_answer(sign_in("ada").post(address, choice, follow=True))
+    assert "LW-DRE-0000 is x86-openvino from now on" in told
+    assert "no longer what this box is" not in told
 
 
 def test_the_inspection_says_which_runtimes_take_a_model(world: World, sign_in: SignIn) -> None:

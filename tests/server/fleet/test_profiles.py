@@ -263,6 +263,15 @@ def test_facts_that_change_are_told_of_and_the_profile_stays(token: str) -> None
     assert "needs TensorRT 10.3, the device has 10.16.1" in misfit
     assert box.device.profile.name == "jetson-orin-nano-jp6.2-trt10.3"
     assert AuditEntry.objects.get(action="update_facts").after["misfit"] == misfit
+    assert not ProfileProposal.objects.exists()
+
+
+def test_facts_that_nothing_fits_any_more_have_a_profile_proposed(token: str) -> None:
+    box = Box()
+    box.enrol(token, profile=None, facts=ORIN)
+    for _ in range(2):
+        services.update_facts(device=box.device, facts=facts(with_software(tensorrt="10.7.0")))
+    assert ProfileProposal.objects.get().serial == "box-1"
 
 
 def test_an_admin_says_what_the_device_is_now_and_only_what_its_facts_allow(
