@@ -17,7 +17,7 @@ from server.accounts.models import User
 from server.accounts.scope import site_names
 from server.builds.models import Artifact, Build
 from server.builds.states import BuildState
-from server.fleet.models import Device
+from server.fleet.models import Device, ProfileProposal
 from server.fleet.states import DeviceState
 from server.lib.models import StateEvent
 from server.rollouts.models import Rollout
@@ -62,6 +62,7 @@ def attention(user: User, active: Iterable[RolloutRow], now: datetime) -> list[A
         *_stopped(user),
         *_builds(),
         *_trust(now),
+        *_proposals(),
         *_devices(site_names(user), now),
     ]
     order = {"failed": 0, "refused": 0, "offline": 0, "overdue": 0}
@@ -151,13 +152,28 @@ def _trust(now: datetime) -> Iterable[Attention]:
         yield Attention("waiting", "Signature", what, each.todo, link, each.since)
 
 
+def _proposals() -> Iterable[Attention]:
+    """Boxes that no profile fitted: they are not let in until somebody decides."""
+    for proposal in ProfileProposal.objects.order_by("-asked_at")[:ENDED_SHOWN]:
+        yield Attention(
+            "pending",
+            "No profile",
+            f"No profile fits {proposal.serial}",
+            f"{proposal.name} would, and waits to be accepted.",
+            reverse("profiles"),
+            proposal.asked_at,
+        )
+
+
 def _devices(sites: Sites, now: datetime) -> Iterable[Attention]:
     devices = seen_devices(sites)
     where = conditions(now)
+    misfits = devices.exclude(misfit="").exclude(state=DeviceState.REVOKED)
     quarantined = Q(state=DeviceState.QUARANTINED)
     kinds: list[tuple[str, QuerySet[Device], str, str]] = [
         ("offline", devices.filter(where["offline"]), "offline", "presence=offline"),
         ("differs", not_running_goal(devices), "not running the goal", "goal=differs"),
+        ("misfit", misfits, "no longer what the profile needs", "fit=no"),
         ("stale", devices.filter(where["stale"]), "late with the heartbeat", "presence=stale"),
         ("quarantined", devices.filter(quarantined), "in quarantine", "presence=quarantined"),
         ("pending", devices.filter(where["pending"]), "waiting to be let in", "presence=pending"),

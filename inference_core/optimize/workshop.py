@@ -14,6 +14,7 @@ from inference_core.optimize import parity
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.convert import get_builder
 from inference_core.optimize.feed import Feed
+from inference_core.optimize.fitting import require_builder_fits
 from inference_core.optimize.materials import Materials
 from inference_core.optimize.memory import MemoryQuestion, measure_peak_memory
 from inference_core.optimize.select import Trial
@@ -50,6 +51,7 @@ class Workshop:
         self.job = job
         self.builder = get_builder(job.profile.runtime)
         self.runtime = get_runtime(job.profile.runtime)
+        require_builder_fits(job.profile, self.runtime)
         self.sessions: dict[str, Session] = {}
         """Of the trials that load, by name."""
         runtime = job.profile.runtime if is_one_of_several else None
@@ -59,7 +61,9 @@ class Workshop:
             for precision in job.profile.precisions
         ]
         self._log = log
-        self._options = SessionOptions(threads=job.profile.threads)
+        self._options = SessionOptions(
+            threads=job.profile.threads, compute_device=job.profile.compute_device
+        )
 
     def make_trials(
         self, folded: Path, materials: Materials, reference: parity.Evaluation
@@ -85,6 +89,7 @@ class Workshop:
             manifest=materials.manifest,
             runtime=self.job.profile.runtime,
             threads=self.job.profile.threads,
+            compute_device=self.job.profile.compute_device,
         )
         try:
             trial.peak_memory_bytes = measure_peak_memory(question)

@@ -114,11 +114,19 @@ def missing_artifacts(release: Release, devices: Iterable[Device]) -> list[Missi
     The number of queries does not depend on the number of devices.
     """
     wanted = list(devices)
+    misfits = [
+        MissingArtifact(
+            device, device.profile.name, "", f"its profile no longer fits: {device.misfit}"
+        )
+        for device in wanted
+        if device.misfit
+    ]
     profiles = {device.profile_id: device.profile for device in wanted}
     whys = {pk: _missing_for(release, profile) for pk, profile in profiles.items()}
-    return [
+    return misfits + [
         MissingArtifact(device, device.profile.name, model, why)
         for device in wanted
+        if not device.misfit
         for model, why in whys[device.profile_id]
     ]
 

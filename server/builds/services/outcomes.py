@@ -127,6 +127,7 @@ def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, Mode
         "calibration_sha256": version.model.calibration.sha256,
         "profile": build.profile.name,
         "runtime": build.profile.runtime,
+        "compute_device": build.profile.compute_device,
     }
     for name, value in asked.items():
         if getattr(certificate, name) != value:

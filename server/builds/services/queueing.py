@@ -12,11 +12,13 @@ from inference_core import __version__
 from server.accounts import audit
 from server.builds import dispatch
 from server.builds.models import Artifact, Build
+from server.builds.services.operators import why_never
 from server.builds.states import BUILD, BuildState
 from server.fleet.models import HardwareProfile
 from server.fleet.selectors import profiles_in_use
 from server.lib import clock
 from server.lib.errors import Conflict
+from server.lib.states import move
 from server.registry.models import ModelVersion
 
 RUN_BUILD = "server.builds.tasks.run_build"
@@ -27,6 +29,7 @@ MAX_SENT = 50
 def queue_build(*, version: ModelVersion, profile: HardwareProfile, actor: str) -> Build:
     """The open build of a version for a profile: the one that there is, or a new one.
 
+    One that the runtime could never take has failed at once, with the node that it lacks.
     Raises Conflict where there is an artifact already: its bytes never change.
     """
     if Artifact.objects.filter(version=version, profile=profile).exists():
@@ -49,8 +52,18 @@ def queue_build(*, version: ModelVersion, profile: HardwareProfile, actor: str) 
                 subject_id=str(build.pk),
                 after={"version": str(version), "profile": profile.name},
             )
-            transaction.on_commit(partial(_send, build))
+            _begin(build, why_never(version, profile), actor)
     return build
+
+
+def _begin(build: Build, why_never: str, actor: str) -> None:
+    if not why_never:
+        transaction.on_commit(partial(_send, build))
+        return
+    now = clock.now()
+    move(BUILD, build, BuildState.FAILED, actor=actor, reason=why_never, finished_at=now)
+    Build.objects.filter(pk=build.pk).update(reason=why_never)
+    build.reason = why_never
 
 
 def queue_missing_builds(*, actor: str) -> list[Build]:

@@ -200,3 +200,26 @@ def test_every_move_leaves_a_trace(build: Build, monkeypatch: pytest.MonkeyPatch
         ("queued", "leased", "w1"),
         ("leased", "queued", "system"),
     ]
+
+
+def test_a_model_that_the_runtime_could_never_take_has_failed_at_once_and_names_the_node(
+    version: ModelVersion, profile: HardwareProfile, sent: list[Any]
+) -> None:
+    why = "ONNX Runtime 1.32.0 has no Odd, which node 'strange' needs."
+    version.report["support"] = {
+        profile.runtime: {"answer": "no", "why": why, "node": "strange", "operator": "Odd"}
+    }
+    version.save(update_fields=["report"])
+    build = services.queue_build(version=version, profile=profile, actor="test")
+    assert (build.state, build.reason) == (BuildState.FAILED, why)
+    assert sent == []
+    assert services.queue_missing_builds(actor="test") == []
+
+
+def test_what_is_not_known_of_a_runtime_is_tried(
+    version: ModelVersion, profile: HardwareProfile
+) -> None:
+    version.report["support"] = {profile.runtime: {"answer": "unknown", "why": "Not tried."}}
+    version.save(update_fields=["report"])
+    build = services.queue_build(version=version, profile=profile, actor="test")
+    assert build.state == BuildState.QUEUED

@@ -214,3 +214,5 @@ def test_preflight_says_how_far_every_device_is(
     assert whys() == [("", "not yet signed")]
     sign(row, profile)
     assert whys() == []
+    Device.objects.update(misfit="needs TensorRT 10.3, the device has 10.7")
+    assert whys() == [("", "its profile no longer fits: needs TensorRT 10.3, the device has 10.7")]
