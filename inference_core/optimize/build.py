@@ -30,7 +30,8 @@ def run_build(job: BuildJob, emit: Emit) -> BuildOutcome:
     """Build, judge, choose, certify. The artifact is written only when the outcome is succeeded.
 
     The first event has the recipe. Raises ``BadInput`` where the job does not describe what lies
-    on the disk, or its sets overlap, ``NotNow`` and ``RuntimeUnavailable``; a candidate that breaks is told of in the outcome instead.
+    on the disk, or its sets overlap, ``NotNow`` for a full disk, and ``RuntimeUnavailable``; a
+    candidate that breaks is told of in the outcome instead.
     """
     with tempfile.TemporaryDirectory(prefix="build-") as folder:
         log = Log(emit)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from inference_core.errors import BadInput, NotNow
 
-_NOT_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE})
-"""What says nothing against the path: no room, a failing disk, a machine that has too much to do."""
+_NOT_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM})
+"""What says nothing against the path: no room, or a failing disk, which turns read-only."""
 
 
 def publish(data: bytes, folder: Path, suffix: str) -> tuple[Path, str]:

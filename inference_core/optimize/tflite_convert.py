@@ -101,9 +101,7 @@ def _run(job: str, folder: Path) -> None:
     except TimeoutError as error:
         raise ConversionFailed(f"the converter was stopped: {error}") from error
     if ending.code == MISSING:
-        raise RuntimeUnavailable(
-            f"{python} cannot build for LiteRT, {ending.last_words}; {HOW_TO}"
-        )
+        raise RuntimeUnavailable(f"{python} cannot build for LiteRT, {ending.last_words}; {HOW_TO}")
     if ending.code != 0:
         raise ConversionFailed(_explain(job, ending))
 

@@ -45,9 +45,7 @@ class Log:
         """One line of the live log."""
         self.share = self.share if share is None else share
         logger.info("%s: %s", step, detail)
-        event = BuildProgress(
-            step=step, share=round(self.share, 3), detail=detail, recipe=recipe
-        )
+        event = BuildProgress(step=step, share=round(self.share, 3), detail=detail, recipe=recipe)
         self._emit(event)
 
 

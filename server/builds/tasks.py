@@ -5,7 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 
 from server.accounts.actors import SYSTEM
-from server.builds import services, worker
+from server.builds import presence, services, worker
+
+__all__ = ["presence"]  # Celery finds it here, and it finds Celery's signals
 
 
 @shared_task
