@@ -17,10 +17,10 @@ WRONG_USE = 2
 def main(names: Sequence[str], concurrency: int) -> int:
     """Become a Celery worker; return a status where no queue can be served, and say why."""
     profiles, problems = _choose(names)
-    if problems:
-        sys.stderr.writelines(f"build-worker: {problem}\n" for problem in problems)
-        return WRONG_USE
-    _become_worker(profiles, concurrency)
+    if not problems:
+        _become_worker(profiles, concurrency)
+    sys.stderr.writelines(f"build-worker: {problem}\n" for problem in problems)
+    return WRONG_USE
 
 
 def _become_worker(profiles: Sequence[str], concurrency: int) -> NoReturn:

@@ -104,6 +104,16 @@ def unserved_because(build: Build) -> str:
     return unserved_queues([build.profile]).get(build.profile.name, "")
 
 
+def is_repeatable(build: Build) -> bool:
+    """Whether another one may be asked for: it is the last of its kind, and made nothing."""
+    if build.state not in (BuildState.FAILED, BuildState.REFUSED):
+        return False
+    later = Build.objects.filter(
+        version=build.version, profile=build.profile, number__gt=build.number
+    )
+    return not later.exists()
+
+
 def builds() -> QuerySet[Build]:
     """All builds with what a list shows of them."""
     return Build.objects.select_related("version__model", "profile").defer("log", "candidates")

@@ -2,7 +2,7 @@
 
 from server.builds.services.artifacts import sign_artifact
 from server.builds.services.builders import announce_builder, forget_builder
-from server.builds.services.cancelling import cancel_build
+from server.builds.services.cancelling import MAX_CANCEL_REASON, cancel_build
 from server.builds.services.keys import settle_key
 from server.builds.services.leases import expire_leases, extend_lease, lease_build
 from server.builds.services.outcomes import give_up, record_outcome
@@ -16,6 +16,7 @@ from server.builds.services.queueing import (
 from server.builds.services.releases import sign_release, sign_waiting_releases
 
 __all__ = [
+    "MAX_CANCEL_REASON",
     "Requested",
     "announce_builder",
     "cancel_build",
