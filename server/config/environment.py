@@ -41,6 +41,12 @@ class Environment(BaseSettings):
     build_lease_s: float = Field(
         default=60.0, ge=1, description="A worker that is not heard of for so long is given up."
     )
+    task_visibility_s: int | None = Field(
+        default=None,
+        ge=1,
+        description="Redis gives a task that was not acknowledged to another worker after this "
+        "time; none is longer than a build may take.",
+    )
     build_message_s: float = Field(
         default=300.0, gt=0, description="A message to a builder is sent again after this time."
     )

@@ -37,7 +37,7 @@ def test_a_waiting_build_fails_at_once_with_who_and_why(build: Build, somebody: 
 
     assert answer.status_code == 200, answer.json()
     assert answer.json()["state"] == "failed"
-    assert answer.json()["reason"] == "cancelled by ada: wrong golden set"
+    assert answer.json()["reason"] == "cancelled by token:ci of ada: wrong golden set"
     assert services.lease_build(build_id=build.pk, owner="w1") is None
     assert AuditEntry.objects.get(action="cancel").reason == "wrong golden set"
     again = releaser.post(f"{API}/{build.pk}/cancel", {"reason": "twice"})

@@ -122,7 +122,10 @@ def test_a_failed_build_can_be_asked_for_again_on_purpose(
 
     assert again.is_new
     assert (again.build.number, again.build.is_again) == (2, True)
-    assert AuditEntry.objects.get(subject="build", subject_id=again.build.pk).reason == "the disk was mended"
+    assert (
+        AuditEntry.objects.get(subject="build", subject_id=again.build.pk).reason
+        == "the disk was mended"
+    )
     assert services.queue_missing_builds(actor="system") == []
 
 
