@@ -13,6 +13,7 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
 
 from server.config import settings
+from server.lib import redis_broker
 from server.lib.broker import SCHEME
 
 ENV = settings.ENV
@@ -63,6 +64,9 @@ SCHEDULE = {
     "forget-certificates": _every("server.trust.tasks.forget_certificates", 3600.0),
     "forget-assertions": _every("server.device_gateway.tasks.forget_assertions", 600.0),
 }
+
+REDIS = redis_broker.Transport
+"""What Celery takes for ``redis://``, once its module was imported."""
 
 app = Celery("linewarden")
 app.conf.update(

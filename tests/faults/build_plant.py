@@ -134,7 +134,18 @@ class Plant:
 
     def start_schedule(self, name: str) -> None:
         worker = ["celery", "-A", "server.config.celery", "worker", "-B", "-P", "threads"]
-        worker += ["-c", "2", "-Q", "default", "-n", f"{name}@%h", "-s", str(self._logs / name)]
+        worker += [
+            "-l",
+            "INFO",
+            "-c",
+            "2",
+            "-Q",
+            "default",
+            "-n",
+            f"{name}@%h",
+            "-s",
+            str(self._logs / name),
+        ]
         self.run(name, "-m", *worker, "--without-gossip", "--without-mingle")
 
     def start_builder(self, name: str) -> None:
@@ -157,6 +168,11 @@ class Plant:
         process = self._processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(LIMIT_S)
+
+    def dead(self) -> dict[str, int]:
+        """Processes that ended by themselves, with their status."""
+        ended = {name: process.poll() for name, process in self._processes.items()}
+        return {name: status for name, status in ended.items() if status is not None}
 
     def stop(self) -> None:
         for name in list(self._processes):

@@ -60,6 +60,7 @@ def test_a_broker_that_restarts_during_a_build_costs_nothing(plant: Plant) -> No
     assert plant.artifacts_of(build) == 1
     later = plant.next_build()
     assert plant.wait_for_end(later)[0] == "succeeded", "builders take messages again"
+    assert plant.dead() == {}
 
 
 def test_a_build_whose_child_is_killed_is_run_again(plant: Plant) -> None:
