@@ -28,7 +28,8 @@ def settle_key(*, build: Build, owner: str, recipe: BuildRecipe) -> bool:
     worked on. Raises OutcomeError for a recipe of another request, Conflict for a lost lease.
     """
     _check(build, recipe)
-    known = {"key": key_of(recipe), "recipe": recipe.model_dump(mode="json", exclude_none=True)}
+    key, body = key_of(recipe), recipe.model_dump(mode="json", exclude_none=True)
+    known: dict[str, Any] = {"key": key, "recipe": body}
     with transaction.atomic():
         lock_lease(build, owner)
         if _reuse(build, owner, known):
@@ -40,7 +41,7 @@ def settle_key(*, build: Build, owner: str, recipe: BuildRecipe) -> bool:
     except IntegrityError:
         _wait(build, owner, known)
         return False
-    build.key, build.recipe = known["key"], known["recipe"]
+    build.key, build.recipe = key, body
     return True
 
 

@@ -20,7 +20,7 @@ from server.registry.models import ModelVersion
 RUN_BUILD = "server.builds.tasks.run_build"
 MAX_SENT = 50
 """Messages of one sweep."""
-_PRESENT = {BuildState.QUEUED: "queued", BuildState.LEASED: "being worked on"}
+_PRESENT: dict[str, str] = {BuildState.QUEUED: "queued", BuildState.LEASED: "being worked on"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def request_build(
     """
     builds = Build.objects.filter(version=version, profile=profile)
     last = builds.order_by("number").last()
-    known = last and _answer_with(last, again=again)
+    known = None if last is None else _answer_with(last, again=again)
     if known is not None:
         return known
     if last is not None and not reason.strip():
