@@ -71,7 +71,6 @@ class Builder(models.Model):
     problem = models.TextField(
         blank=True, help_text="Why it cannot build for the profile; empty where it can."
     )
-    started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -22,19 +22,19 @@ class Presence(threading.Thread):
     def __init__(self, name: str, queues: list[str]) -> None:
         super().__init__(name="builder-presence", daemon=True)
         self._builder, self._queues = name, queues
-        self._stop = threading.Event()
+        self._is_over = threading.Event()
 
     def run(self) -> None:
         """One announcement, then one every ``ANNOUNCE_S``."""
-        while not self._stop.is_set():
+        while not self._is_over.is_set():
             self._try(self._announce)
-            self._stop.wait(ANNOUNCE_S)
+            self._is_over.wait(ANNOUNCE_S)
         self._try(lambda: services.forget_builder(name=self._builder))
         let_go_of_database()
 
     def stop(self) -> None:
         """Say goodbye; does not wait."""
-        self._stop.set()
+        self._is_over.set()
 
     def _announce(self) -> None:
         wanted = [dispatch.profile_of(queue) for queue in self._queues]

@@ -126,7 +126,7 @@ class BuilderSerializer(serializers.ModelSerializer[Builder]):
 
     class Meta:
         model = Builder
-        fields = ["id", "name", "profile", "problem", "is_live", "started_at", "seen_at"]
+        fields = ["id", "name", "profile", "problem", "is_live", "seen_at"]
 
     def get_is_live(self, builder: Builder) -> bool:
         """Whether it was heard of lately, and can build."""

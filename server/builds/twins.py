@@ -30,9 +30,8 @@ def problems_of(profiles: Iterable[ProfileSpec]) -> dict[str, str]:
     wanted = list(profiles)
     with _lock:
         asked = [profile for profile in wanted if _key(profile) not in _known]
-        if asked:
-            _known.update(_ask(asked))
-        return {profile.name: _known[_key(profile)] for profile in wanted}
+        silent = _ask(asked) if asked else ""
+        return {profile.name: _known.get(_key(profile), silent) for profile in wanted}
 
 
 def _key(profile: ProfileSpec) -> str:
@@ -41,15 +40,17 @@ def _key(profile: ProfileSpec) -> str:
     return json.dumps(needs, sort_keys=True)
 
 
-def _ask(profiles: list[ProfileSpec]) -> dict[str, str]:
+def _ask(profiles: list[ProfileSpec]) -> str:
+    """Learn the answers; returns what to say of a profile that got none, which is asked again."""
     with tempfile.TemporaryDirectory(prefix="linewarden-fit-") as name:
         paths = [Path(name) / f"{number}.json" for number, _ in enumerate(profiles)]
         for path, profile in zip(paths, profiles, strict=True):
             path.write_bytes(profile.to_json())
-        done = run_core(["fit", "--json", *map(str, paths)], timeout_s=TIMEOUT_S, limits=_LIMITS)
+        command = ["fit", "--json", *map(str, paths)]
+        done = run_core(command, timeout_s=TIMEOUT_S, limits=_LIMITS)
     answers = _read(done.stdout)
-    silent = f"it could not be found out: {done.stderr_tail.strip()[-300:] or done.ending.value}"
-    return {_key(profile): answers.get(profile.name, silent) for profile in profiles}
+    _known.update({_key(p): answers[p.name] for p in profiles if p.name in answers})
+    return f"it could not be found out: {done.stderr_tail.strip()[-300:] or done.ending.value}"
 
 
 def _read(output: str) -> dict[str, str]:

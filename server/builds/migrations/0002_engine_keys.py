@@ -5,14 +5,15 @@ from django.db import migrations, models
 
 
 def number_requests(apps, schema_editor):
-    """Keys of old named requests, not recipes; whoever comes second was asked for second."""
+    """Keys of old named requests, not recipes; whoever comes second was asked for second.
+
+    Each row is written once: PostgreSQL alters no table with a row that was written twice.
+    """
     Build = apps.get_model('builds', 'Build')
-    Build.objects.update(key='', queued_at=models.F('created_at'))
     seen = {}
     for pk, *pair in Build.objects.order_by('pk').values_list('pk', 'version_id', 'profile_id'):
         number = seen[tuple(pair)] = seen.get(tuple(pair), 0) + 1
-        if number > 1:
-            Build.objects.filter(pk=pk).update(number=number)
+        Build.objects.filter(pk=pk).update(key='', queued_at=models.F('created_at'), number=number)
 
 
 class Migration(migrations.Migration):
@@ -30,7 +31,6 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(help_text='As Celery knows it: builder@host.', max_length=200)),
                 ('problem', models.TextField(blank=True, help_text='Why it cannot build for the profile; empty where it can.')),
-                ('started_at', models.DateTimeField()),
                 ('seen_at', models.DateTimeField()),
             ],
             options={

@@ -21,12 +21,8 @@ def announce_builder(*, name: str, problems: Mapping[HardwareProfile, str]) -> N
     Builder.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
     Builder.objects.filter(name=name).exclude(profile__in=problems).delete()
     for profile, problem in problems.items():
-        Builder.objects.update_or_create(
-            name=name,
-            profile=profile,
-            defaults={"seen_at": now, "problem": problem},
-            create_defaults={"seen_at": now, "problem": problem, "started_at": now},
-        )
+        told = {"seen_at": now, "problem": problem}
+        Builder.objects.update_or_create(name=name, profile=profile, defaults=told)
 
 
 def forget_builder(*, name: str) -> None:
