@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal, Optional, Union
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from inference_core.contract.base import Document, Message, Sha256, Slug, added
 from inference_core.contract.manifest import ModelManifest, TensorSpec
+from inference_core.contract.recipe import BuildRecipe
 from inference_core.contract.words import ComputeDevice, Precision, RuntimeName
 
 ComputeCapability = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}\.[0-9]$")]
@@ -251,6 +252,9 @@ class BuildProgress(Message):
     step: Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
     share: float = Field(ge=0, le=1)
     detail: str
+    recipe: Optional[BuildRecipe] = added(
+        None, description="Once, before any work: whoever has its outcome already ends the child."
+    )
 
 
 class BuildOutcome(Message):
@@ -267,6 +271,9 @@ class BuildOutcome(Message):
     manifest: ModelManifest | None = Field(
         default=None,
         description="With a success: the job's manifest, its alphabet read from the model.",
+    )
+    is_final: bool = added(
+        True, description="False: this machine could not, now; another attempt may do."
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from celery import shared_task
 
 from server.accounts.actors import SYSTEM
-from server.builds import services, worker
+from server.builds import presence, services, worker
 from server.builds.worker import what_waits
 from server.fleet.models import HardwareProfile
 from server.trust.services import renew_profile as renew
+
+__all__ = ["presence"]  # Celery finds it here, and it finds Celery's signals
 
 
 @shared_task

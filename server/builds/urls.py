@@ -9,5 +9,7 @@ from server.builds import api
 urlpatterns = [
     path("builds", api.BuildList.as_view(), name="builds"),
     path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
+    path("builds/<int:build_id>/cancel", api.CancelBuild.as_view(), name="cancel-build"),
+    path("builders", api.BuilderList.as_view(), name="builders"),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -26,3 +26,4 @@ urlpatterns = [
 ]
 
 handler404 = "server.config.handlers.not_found"
+handler500 = "server.config.handlers.server_error"
