@@ -22,6 +22,7 @@ from server.builds.serializers import (
     BuildSerializer,
     NewBuild,
     PreflightSerializer,
+    ReasonSerializer,
 )
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
@@ -83,6 +84,41 @@ class BuildDetail(RetrieveAPIView[Build]):
     def get_object(self) -> Build:
         """By its number."""
         return selectors.build(self.kwargs["build_id"])
+
+
+class _Judgement(APIView):
+    """A person's word on what a device built; releasers have it."""
+
+    permission_classes = [at_least(Role.RELEASER)]
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """Say it."""
+        raise NotImplementedError
+
+    @extend_schema(request=ReasonSerializer, responses=BuildDetailSerializer, tags=["builds"])
+    def post(self, request: Request, build_id: int) -> Response:
+        """The reason goes into the audit log; 409 where nothing waits."""
+        form = ReasonSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        build = selectors.build(build_id)
+        self.judge(build, form.validated_data["reason"], actor_of(request))
+        return Response(BuildDetailSerializer(selectors.build(build_id)).data)
+
+
+class ApproveArtifact(_Judgement):
+    """Let an artifact that a device built be signed."""
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """For this very artifact only."""
+        services.approve_artifact(build=build, reason=reason, actor=actor)
+
+
+class RejectArtifact(_Judgement):
+    """Never sign an artifact that a device built."""
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """Another build may be asked for."""
+        services.reject_artifact(build=build, reason=reason, actor=actor)
 
 
 @extend_schema(tags=["releases"])

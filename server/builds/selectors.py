@@ -14,6 +14,7 @@ from server.lib.errors import NotFound
 from server.registry.models import Release
 
 NOT_YET_SIGNED = "not yet signed"
+WAITS_FOR_APPROVAL = "waits for approval"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class MatrixCell:
     def why(self) -> str:
         """What is missing, as words that end a sentence; empty where nothing is."""
         if self.artifact is not None:
+            if self.artifact.waits_for_approval:
+                return WAITS_FOR_APPROVAL
             return "" if self.artifact.signed_at else NOT_YET_SIGNED
         if self.build is None:
             return "never built"
@@ -53,6 +56,8 @@ class MatrixCell:
         ended = {
             str(BuildState.REFUSED): f"refused: {reason}",
             str(BuildState.FAILED): f"failed: {reason}",
+            # Its artifact is gone: a person has rejected it.
+            str(BuildState.SUCCEEDED): reason,
         }
         return ended.get(self.build.state, "building")
 
@@ -66,7 +71,11 @@ def build(build_id: int) -> Build:
     """One build with its artifact and certificate; NotFound where there is none."""
     row = (
         Build.objects.select_related(
-            "version__model", "profile", "artifact", "artifact__certificate"
+            "version__model",
+            "profile",
+            "artifact",
+            "artifact__certificate",
+            "artifact__device",
         )
         .filter(pk=build_id)
         .first()
@@ -131,8 +140,9 @@ def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[s
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
-    """Artifacts whose builder has not signed them yet."""
-    return Artifact.objects.filter(signed_at=None).select_related("profile")
+    """Artifacts that nobody has signed yet, and nobody need approve first."""
+    waiting = Artifact.objects.exclude(needs_approval=True, approved_at=None)
+    return waiting.filter(signed_at=None).select_related("profile")
 
 
 def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] | None:

@@ -20,6 +20,7 @@ from server.builds.services import artifacts, give_up, lease_build, record_outco
 from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState
 from server.datasets.selectors import materialise
+from server.fleet.models import BuiltOn
 from server.lib import blobs
 from server.lib.children import ChildLimits, Completed, Ending, run_core
 from server.lib.errors import Conflict, TooLarge
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 def run_build(build_id: int) -> None:
     """Try a queued build once. Does nothing where it is not queued, or somebody has it."""
+    if Build.objects.filter(pk=build_id, profile__built_on=BuiltOn.DEVICE).exists():
+        return  # the message is older than the decision that its own devices build
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     build = lease_build(build_id=build_id, owner=owner)
     if build is None:

@@ -80,6 +80,8 @@ class HardwareProfileSerializer(serializers.ModelSerializer):
             "threads",
             "accelerator",
             "tensorrt",
+            "built_on",
+            "needs_approval",
         )
 
 

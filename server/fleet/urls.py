@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from server.fleet import api, device_api
+from server.fleet import api, building_api, device_api
 
 _DEVICE = "devices/<uuid:device_id>"
 
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("groups/<str:name>/devices/<uuid:device_id>", api.GroupDeviceView.as_view()),
     path("agent-releases", api.AgentReleasesView.as_view()),
     path("hardware-profiles", api.HardwareProfilesView.as_view()),
+    path("hardware-profiles/<str:name>/building", building_api.BuildingView.as_view()),
     path("enrolment-tokens", api.EnrolmentTokensView.as_view()),
     path("devices", device_api.DevicesView.as_view()),
     path(_DEVICE, device_api.DeviceView.as_view()),

@@ -32,14 +32,14 @@ def sign_waiting_releases() -> int:
     """Ask the builders to sign what they have not signed yet; how many messages were sent."""
     sent = 0
     for artifact in unsigned_artifacts():
-        sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
+        queue = dispatch.signing_queue_of(artifact.profile)
+        sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, queue=queue)
     for profile in profiles_in_use():
         unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
         for release in unsigned[:MAX_WAITING]:
             if signable(release, profile) is not None:
-                sent += dispatch.send_once(
-                    SIGN_RELEASE, release.pk, profile.pk, profile=profile.name
-                )
+                queue = dispatch.signing_queue_of(profile)
+                sent += dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, queue=queue)
     return sent
 
 
