@@ -79,7 +79,7 @@ class BuildReason(Message):
 
 
 class PieceReply(Message):
-    """``GET`` and ``PATCH builds/{turn}/artifact``: bytes that the server has, from the first on."""
+    """``GET`` and ``PATCH builds/{turn}/artifact``: how many bytes the server has."""
 
     received: int = Field(ge=0)
 

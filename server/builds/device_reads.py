@@ -14,7 +14,6 @@ from server.fleet.models import Device
 from server.fleet.states import DeviceState
 from server.lib.errors import Conflict, NotFound
 
-
 MAX_SET_IMAGES = 9000
 """Each may have a mask; a lease names every file."""
 

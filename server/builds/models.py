@@ -70,13 +70,13 @@ class Artifact(models.Model):
             models.UniqueConstraint(fields=["version", "profile"], name="one_artifact_per_profile")
         ]
 
+    def __str__(self) -> str:
+        return f"{self.version} for {self.profile} ({self.precision})"
+
     @property
     def waits_for_approval(self) -> bool:
         """Whether it may not be signed before a person says so."""
         return self.needs_approval and self.approved_at is None
-
-    def __str__(self) -> str:
-        return f"{self.version} for {self.profile} ({self.precision})"
 
 
 class Certificate(models.Model):

@@ -58,18 +58,23 @@ def settle_turns() -> int:
 def _why_over(turn: BuildTurn, now: datetime) -> tuple[TurnEnd, str] | None:
     build = turn.build
     if turn.state == TurnState.LEASED:
-        if build.state == BuildState.LEASED and build.lease_owner == turn.owner:
-            return None
-        return TurnEnd.LOST, f"{turn.device} was not heard of in time."
+        is_held = build.state == BuildState.LEASED and build.lease_owner == turn.owner
+        return None if is_held else (TurnEnd.LOST, f"{turn.device} was not heard of in time.")
+    why = _why_withdrawn(turn, now)
+    return (TurnEnd.WITHDRAWN, why) if why else None
+
+
+def _why_withdrawn(turn: BuildTurn, now: datetime) -> str:
+    build = turn.build
     if build.state != BuildState.QUEUED or not build.profile.is_built_on_device:
-        return TurnEnd.WITHDRAWN, "The build does not wait for a device any more."
+        return "The build does not wait for a device any more."
     if turn.device.state != DeviceState.ACCEPTED:
-        return TurnEnd.WITHDRAWN, f"{turn.device} is {turn.device.state}."
+        return f"{turn.device} is {turn.device.state}."
     if not is_open(turn.device.line.window, now):
-        return TurnEnd.WITHDRAWN, "The update window of its line closed before it began."
+        return "The update window of its line closed before it began."
     if turn.offered_at < now - timedelta(seconds=OFFER_S):
-        return TurnEnd.WITHDRAWN, f"{turn.device} did not take it within {OFFER_S:g} s."
-    return None
+        return f"{turn.device} did not take it within {OFFER_S:g} s."
+    return ""
 
 
 def _candidates(build: Build) -> list[Device]:
