@@ -147,7 +147,7 @@ class Workshop(threading.Thread):
         while True:
             try:
                 return work()
-            except Unavailable as error:
+            except Unavailable as error:  # noqa: PERF203 - a network is slower than any loop
                 self._server.broke(error)
                 if time.monotonic() > ends_at:
                     raise Lost(f"the server stayed away: {error}") from error
