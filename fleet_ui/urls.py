@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from fleet_ui.pages import (
     builds,
+    device_builds,
     devices,
     models,
     overview,
@@ -28,6 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/", models.model, name="model"),
     path("builds/", builds.builds, name="builds"),
     path("builds/<int:build_id>/", builds.build, name="build"),
+    path("builds/<int:build_id>/approve/", device_builds.approve, name="approve-artifact"),
+    path("builds/<int:build_id>/reject/", device_builds.reject, name="reject-artifact"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
     path("rollouts/", rollouts.rollouts, name="rollouts"),

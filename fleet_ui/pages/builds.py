@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 
 from fleet_ui.access import page
 from fleet_ui.live import render_live
+from fleet_ui.pages.device_builds import context_of
 from fleet_ui.reads.models import candidates_of
 from inference_core.contract.build import ParityCertificate
 from server.builds import selectors
@@ -42,6 +43,7 @@ def build(request: HttpRequest, build_id: int) -> HttpResponse:
         "candidates": candidates_of(found),
         "certificate": certificate and ParityCertificate.model_validate(certificate.body),
         "certificate_row": certificate,
+        **context_of(request, found),
         "events": StateEvent.objects.filter(subject="build", subject_id=found.pk).order_by("-id"),
     }
     return render_live(request, "build", context, is_moving=found.state in BUILD.open)

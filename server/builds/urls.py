@@ -9,7 +9,7 @@ from server.builds import api
 urlpatterns = [
     path("builds", api.BuildList.as_view(), name="builds"),
     path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
-    path("builds/<int:build_id>/approve", api.ApproveArtifact.as_view(), name="approve-artifact"),
-    path("builds/<int:build_id>/reject", api.RejectArtifact.as_view(), name="reject-artifact"),
+    path("builds/<int:build_id>/approve", api.ApproveArtifact.as_view()),
+    path("builds/<int:build_id>/reject", api.RejectArtifact.as_view()),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]
