@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from inference_core.contract.device_build import BuildFile, BuildLease, BuildOffer, BuildSet
 from server.builds.models import Build, BuildTurn
+from server.builds.selectors import limits_of
 from server.builds.services.leases import LEASE_S
 from server.builds.states import BuildState, TurnState
 from server.datasets.models import DatasetVersion
@@ -66,6 +67,7 @@ def lease_of(turn: BuildTurn) -> BuildLease:
         profile=build.profile.spec,
         calibration=_set(version.model.calibration),
         golden=_set(version.model.golden),
+        limits=limits_of(build),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from inference_core.contract.build import ParityLimits
 from server.builds.models import Artifact, Build, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
@@ -83,6 +84,11 @@ def build(build_id: int) -> Build:
     if row is None:
         raise NotFound("There is no such build.")
     return row
+
+
+def limits_of(build: Build) -> ParityLimits:  # noqa: ARG001 - the same for every model so far
+    """What a candidate must keep; what a device certifies is held to the same."""
+    return ParityLimits()
 
 
 def release_target(release: Release, profile: HardwareProfile) -> ReleaseTarget | None:

@@ -9,7 +9,9 @@ from django.db import transaction
 
 from inference_core.contract.build import BuildOutcome
 from server.builds.models import Artifact, Build, BuildTurn
+from server.builds.selectors import limits_of
 from server.builds.services import uploads
+from server.builds.services.device_checks import require_as_asked
 from server.builds.services.outcomes import OutcomeError, record_outcome
 from server.builds.services.turns import continue_turn, end_turn, is_over_with, return_turn
 from server.builds.states import TurnEnd
@@ -35,6 +37,7 @@ def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
 
 
 def _record(turn: BuildTurn, outcome: BuildOutcome) -> None:
+    require_as_asked(turn.build, outcome, limits_of(turn.build))
     with tempfile.TemporaryDirectory(prefix="linewarden-build-") as name:
         folder = Path(name)
         uploads.join_pieces(turn, folder / "artifact")

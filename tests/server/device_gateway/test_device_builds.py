@@ -18,6 +18,7 @@ from pytest_django import (
 )
 from rest_framework.test import APIClient
 
+from inference_core.contract.build import BuildOutcome, ParityCertificate, ParityLimits
 from inference_core.contract.device import Goal
 from inference_core.contract.device_build import MAX_PIECE_BYTES, BuildLease, BuildOffer
 from inference_core.contract.window import UpdateWindow
@@ -25,6 +26,8 @@ from server.accounts.models import AuditEntry, Role
 from server.builds import dispatch, selectors, services, worker
 from server.builds.models import Artifact, Build, BuildTurn, UploadedPiece
 from server.builds.services import offers
+from server.builds.services.device_checks import require_as_asked
+from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.building import set_building
 from server.fleet.models import BuiltOn, Device, HardwareProfile, Line
@@ -365,7 +368,15 @@ def test_a_true_outcome_is_recorded_and_waits_for_a_person(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"engine": b"another"}, {"golden_sha256": "0" * 64}, {"profile": "another"}]
+    "wrong",
+    [
+        {"engine": b"another"},
+        {"golden_sha256": "0" * 64},
+        {"profile": "another"},
+        {"precision": "fp16"},
+        {"limits": ParityLimits(min_agreement=0)},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_wrong_artifact_or_certificate_is_refused_and_the_build_given_back(
     box: Box, build: Build, tmp_path: Path, wrong: dict[str, Any]
@@ -375,6 +386,41 @@ def test_a_wrong_artifact_or_certificate_is_refused_and_the_build_given_back(
     build.refresh_from_db()
     assert (build.state, build.attempts) == (BuildState.QUEUED, 1)
     assert not Artifact.objects.exists()
+
+
+def test_a_device_cannot_change_what_the_model_means(
+    box: Box, build: Build, tmp_path: Path
+) -> None:
+    turn = leased(box)
+    send_piece(box, turn, 0, ENGINE)
+    outcome = outcome_of(Build.objects.select_related("version__model", "profile").get(), tmp_path)
+    manifest = build.version.manifest
+    blind = manifest.decoder.model_copy(update={"min_area_px": 10**9})
+    said = outcome.model_copy(update={"manifest": manifest.model_copy(update={"decoder": blind})})
+    answer = box.post(f"builds/{turn}/outcome", said.to_json())
+    assert answer.status_code == 422
+    assert "manifest is not the one" in answer.json()["detail"]
+
+
+def test_an_alphabet_that_only_the_model_names_may_be_written_out(build: Build) -> None:
+    ctc = {"kind": "ctc", "output": "logits", "alphabet_key": "character"}
+    text = {"task": "text_recognition", "decoder": ctc}
+    asked = build.version.manifest.model_validate(
+        build.version.manifest.model_dump(exclude={"decoder", "task"}) | text
+    )
+    build.version.manifest_body = asked.model_dump(mode="json")
+    decoder = {"alphabet": ("a", "b"), "alphabet_key": None}
+    said = asked.model_copy(update={"decoder": asked.decoder.model_copy(update=decoder)})
+    outcome = BuildOutcome.model_construct(
+        outcome="succeeded",
+        certificate=ParityCertificate.model_construct(precision="fp32", limits=ParityLimits()),
+        manifest=said,
+    )
+    require_as_asked(build, outcome, ParityLimits())
+    other = said.decoder.model_copy(update={"blank": 5})
+    changed = outcome.model_copy(update={"manifest": said.model_copy(update={"decoder": other})})
+    with pytest.raises(OutcomeError, match="manifest"):
+        require_as_asked(build, changed, ParityLimits())
 
 
 def test_the_pieces_are_gone_when_the_turn_is_over(
