@@ -16,6 +16,7 @@ from server.registry.models import Release
 
 NOT_YET_SIGNED = "not yet signed"
 WAITS_FOR_APPROVAL = "waits for approval"
+WAITS_FOR_DEVICE = "waits for a device that builds it"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class MatrixCell:
     profile: str
     build: Build | None
     artifact: Artifact | None
+    is_built_on_device: bool = False
 
     @property
     def state(self) -> str:
@@ -53,6 +55,8 @@ class MatrixCell:
             return "" if self.artifact.signed_at else NOT_YET_SIGNED
         if self.build is None:
             return "never built"
+        if self.build.state == BuildState.QUEUED and self.is_built_on_device:
+            return WAITS_FOR_DEVICE
         reason = self.build.reason or "for a reason that was not told"
         ended = {
             str(BuildState.REFUSED): f"refused: {reason}",
@@ -100,7 +104,7 @@ def artifact_matrix(
     model_version_ids: Iterable[int], profiles: Iterable[HardwareProfile]
 ) -> dict[tuple[int, str], MatrixCell]:
     """A cell for every version and profile, by (version id, profile name). Two queries."""
-    versions, named = list(model_version_ids), {p.pk: p.name for p in profiles}
+    versions, named = list(model_version_ids), {p.pk: p for p in profiles}
     newest: dict[tuple[int, int], Build] = {}
     wanted = Build.objects.filter(version__in=versions, profile__in=named)
     for row in wanted.defer("log", "candidates").order_by("pk"):
@@ -112,11 +116,15 @@ def artifact_matrix(
         )
     }
     return {
-        (version, name): MatrixCell(
-            version, name, newest.get((version, profile)), made.get((version, profile))
+        (version, profile.name): MatrixCell(
+            version,
+            profile.name,
+            newest.get((version, pk)),
+            made.get((version, pk)),
+            profile.is_built_on_device,
         )
         for version in versions
-        for profile, name in named.items()
+        for pk, profile in named.items()
     }
 
 

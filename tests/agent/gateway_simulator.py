@@ -270,7 +270,10 @@ class Simulator:
         if self.build is None:
             return _problem(404, "there is no such build of this device's")
         status, content = self.build.answer(method, rest, headers, body)
-        return Answer(status, content) if status < 400 else _problem(status, content.decode())
+        extra = {"Content-Range": self.build.stretch} if status == 206 else {}
+        if status < 400:
+            return Answer(status, content, extra)
+        return _problem(status, content.decode())
 
     def route(self, method: str, path: str, headers: Any, body: bytes) -> Answer:
         """What the server answers to a call below ``/device/v1/``."""

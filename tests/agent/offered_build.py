@@ -34,6 +34,8 @@ class OfferedBuild:
         self._sets += [self._read(job.golden_dir, job.golden_sha256)]
         self.leases = 0
         self.fetched: list[str] = []
+        self.ranges: list[str] = []
+        self.stretch = ""
         self.beats: list[BuildBeat] = []
         self.declined: list[str] = []
         self.returned: list[str] = []
@@ -86,7 +88,13 @@ class OfferedBuild:
 
     def _give(self, sha256: str, headers: Any) -> Reply:
         self.fetched.append(sha256)
-        return 200, self.files[sha256]
+        asked = headers.get("Range") or ""
+        self.ranges += [asked] if asked else []
+        content, start = self.files[sha256], int(asked[6:-1] or 0) if asked else 0
+        if not start:
+            return 200, content
+        self.stretch = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return 206, content[start:]
 
     def _take_decline(self, body: bytes) -> Reply:
         self.declined.append(BuildReason.model_validate_json(body).reason)

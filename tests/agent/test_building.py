@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,27 @@ import pytest
 
 from device_agent.building import abilities
 from device_agent.building.abilities import Pace, what_is_missing
-from device_agent.building.materials import _inside
-from device_agent.errors import Rejected
-from device_agent.status import read_status
-from inference_core.contract.device_build import BuildFile
+from device_agent.building.calls import BuildCalls
+from device_agent.building.child import BuildChild
+from device_agent.building.materials import Materials, _inside
+from device_agent.building.surroundings import Surroundings
+from device_agent.config import Config
+from device_agent.errors import Rejected, Unavailable
+from device_agent.hardware.facts import read_facts
+from device_agent.identity import Identity
+from device_agent.journal import Journal
+from device_agent.screen import draw
+from device_agent.status import BuildStatus, Status, read_status
+from inference_core.contract.build import BuildJob
+from inference_core.contract.device import EnrolmentRequest, Goal
+from inference_core.contract.device_build import BuildFile, BuildOffer
 from inference_core.contract.results import FrameResult
 from inference_core.contract.serve import FrameDone
-from inference_core.contract.telemetry import Summary
+from inference_core.contract.telemetry import Health, Summary
 from inference_core.contract.window import UpdateWindow
 from inference_core.contract.words import RuntimeName
 from tests.agent.device import PROFILE, Device
-from tests.agent.gateway_simulator import Answer, Simulator
+from tests.agent.gateway_simulator import ENROLMENT_TOKEN, Answer, Simulator
 from tests.agent.offered_build import OfferedBuild
 from tests.agent.signed_repository import SignedRepository
 from tests.core.build_jobs import make_job
@@ -283,3 +294,115 @@ def frame(latency_ms: float) -> FrameDone:
 def test_a_set_cannot_choose_a_place_outside_its_folder(tmp_path: Path, path: str) -> None:
     with pytest.raises(Rejected, match="no path within a set"):
         _inside(tmp_path, BuildFile(path=path, sha256="0" * 64))
+
+
+class Fetching:
+    """What a build is given, fetched by the agent's own calls, without an agent around them."""
+
+    def __init__(self, server: Simulator, folder: Path) -> None:
+        config = Config(server_url=server.url, data_dir=folder / "state", disk_reserve_bytes=0)
+        identity = Identity(folder / "state" / "identity")
+        calls = BuildCalls(config, identity)
+        request = EnrolmentRequest(
+            token=ENROLMENT_TOKEN,
+            serial="box-1",
+            public_key=identity.public_key,
+            facts=read_facts(),
+        )
+        identity.remember(calls.enrol(request))
+        self.build = OfferedBuild(make_job(folder, brightness_model()))
+        server.build = self.build
+        self.lease = calls.lease(self.build.turn)
+        self.work = folder / "work"
+        self.materials = Materials(config, calls, self.lease, self.work, breathe=lambda: None)
+
+
+@pytest.fixture
+def fetching(server: Simulator, tmp_path: Path) -> Fetching:
+    return Fetching(server, tmp_path)
+
+
+def test_a_model_whose_transfer_broke_off_is_resumed_by_range(fetching: Fetching) -> None:
+    lease, content = fetching.lease, fetching.build.files[fetching.lease.source_sha256]
+    (fetching.work / "partial" / f"{lease.source_sha256}.part").write_bytes(content[:40])
+    job = BuildJob.model_validate_json(fetching.materials.bring(None).read_bytes())
+    assert fetching.build.ranges == ["bytes=40-"]
+    assert Path(job.model_path).read_bytes() == content
+    assert (job.golden_sha256, job.limits) == (lease.golden.sha256, lease.limits)
+    wanted = {file.sha256 for file in (*lease.golden.files, *lease.calibration.files)}
+    assert set(fetching.build.fetched) == {lease.source_sha256, *wanted}
+
+
+def test_after_a_break_only_what_is_missing_comes(fetching: Fetching) -> None:
+    fetching.materials.bring(None)
+    (fetching.work / "golden" / "labels.jsonl").unlink()
+    fetching.build.fetched.clear()
+    fetching.materials.bring(None)
+    assert len(fetching.build.fetched) == 1
+
+
+def test_a_file_that_is_not_what_was_named_is_never_kept(fetching: Fetching) -> None:
+    name = fetching.lease.golden.files[0]
+    fetching.build.files[name.sha256] = b"something else"
+    with pytest.raises(Unavailable, match="did not arrive as it was named"):
+        fetching.materials.bring(None)
+    assert not (fetching.work / "golden" / name.path).exists()
+
+
+def test_a_set_that_never_ends_is_cut_off(fetching: Fetching) -> None:
+    name = fetching.lease.golden.files[-1]
+    fetching.build.files[name.sha256] = bytes(fetching.lease.golden.length + 1)
+    with pytest.raises(Rejected, match="larger than its whole set"):
+        fetching.materials.bring(None)
+
+
+def test_a_technician_sees_how_far_the_build_is() -> None:
+    now = datetime.now(timezone.utc)
+    status = Status(
+        at=now,
+        pid=1,
+        server_url="https://fleet.example.com",
+        serial="box-1",
+        build=BuildStatus(build=12, step="parity", share=0.5),
+    )
+    assert "[##########..........] 50%  parity (build 12)" in draw(status, is_running=True)
+    assert "parity" not in draw(status, is_running=False)
+
+
+def test_a_child_without_an_outcome_says_why_it_ended(tmp_path: Path) -> None:
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    child = BuildChild(sys.executable, job, os.environ)
+    child._process.wait(60)
+    child.read()
+    assert child.outcome is None
+    assert "ended with status 2 and no outcome" in child.why_it_ended()
+    assert "job" in child.why_it_ended()
+    child.end()
+
+
+def test_a_child_that_is_killed_says_by_what(tmp_path: Path) -> None:
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    child = BuildChild(sys.executable, job, os.environ)
+    child.end()
+    assert child.why_it_ended() == "the build was killed by SIGKILL"
+
+
+def test_what_speaks_against_a_build_now(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.sqlite")
+    config = Config(server_url="http://127.0.0.1:1", data_dir=tmp_path, disk_reserve_bytes=0)
+    healths = [Health(throttled=True), Health(throttled=False), None]
+    around = Surroundings(config, journal, Pace(), health=lambda: healths.pop(0))
+    assert around.obstacle() == "the board slows itself down"
+    assert [around.obstacle(), around.obstacle()] == [None, None]
+    full = config.model_copy(update={"disk_reserve_bytes": 1 << 60})
+    crowded = Surroundings(full, journal, Pace(), health=lambda: None)
+    assert "are reserved" in (crowded.obstacle() or "")
+    journal.remember_goal(Goal(generation=1), None)
+    assert not around.still_wants(3)
+    offer = BuildOffer(turn=3, build=9, runtime="onnxruntime", download_bytes=1)
+    journal.remember_goal(Goal(generation=1, build=offer), None)
+    assert around.still_wants(3)
+    assert not around.still_wants(4)
+    journal.close()

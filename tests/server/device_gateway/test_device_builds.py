@@ -24,6 +24,7 @@ from inference_core.contract.device_build import MAX_PIECE_BYTES, BuildLease, Bu
 from inference_core.contract.window import UpdateWindow
 from server.accounts.models import AuditEntry, Role
 from server.builds import dispatch, selectors, services, worker
+from server.builds.device_reads import why_no_device
 from server.builds.models import Artifact, Build, BuildTurn, UploadedPiece
 from server.builds.services import offers
 from server.builds.services.device_checks import require_as_asked
@@ -226,6 +227,24 @@ def test_a_decline_costs_no_attempt_and_its_sentence_is_shown(
     shown = somebody(Role.VIEWER).get(f"/api/v1/builds/{build.pk}").json()
     assert [(t["ended"], t["why"]) for t in shown["turns"]] == [("declined", why)]
     assert services.offer_builds(busy=()) == []  # not the same device again at once
+
+
+def test_the_page_says_for_whom_a_build_waits(box: Box, build: Build, somebody: Somebody) -> None:
+    release = create_release(
+        name="r1",
+        pipeline=catalogue.pipeline(),
+        versions={catalogue.MODEL: "1.0.0"},
+        notes="",
+        actor="test",
+    )
+    missing = selectors.missing_artifacts(release, Device.objects.select_related("profile"))
+    assert [m.why for m in missing] == ["waits for a device that builds it"]
+    says(box, may_build=False)
+    assert "set may_build on one of them" in why_no_device(build)
+    says(box)
+    assert "Waits for a device that is online" in why_no_device(build)
+    Device.objects.update(state="quarantined")
+    assert why_no_device(build) == f"No device of {PROFILE} is accepted yet."
 
 
 def test_workers_leave_it_alone_and_get_no_message(
