@@ -83,6 +83,7 @@ class Agent:
         self._systemd.stopping()
         parts = self._parts
         parts.doorbell.close()
+        parts.building.close()
         parts.keeper.stop()
         parts.supervisor.close()
         parts.keeper.flush()

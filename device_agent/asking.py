@@ -57,6 +57,7 @@ class Asking:
             variant=self._journal.variant,
             shadow_sha256=self._supervisor.shadow_sha256,
             agent_version=__version__,
+            may_build=self._config.may_build,
         )
 
     def _take_in(self, goal: Goal, etag: str | None) -> None:

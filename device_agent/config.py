@@ -92,6 +92,12 @@ class Config(BaseModel):
         default=900.0, ge=1, le=86_400, description="A new agent unproven by then ends itself."
     )
 
+    may_build: bool = Field(default=False, description="Build for its profile when it is idle.")
+    build_memory_bytes: int | None = Field(
+        default=None, gt=0, description="None: half of what is free when a build begins."
+    )
+    build_limit_s: float = Field(default=3600.0, gt=0, description="A longer build is given back.")
+
     @field_validator("server_url")
     @classmethod
     def _is_a_web_address(cls, url: str) -> str:

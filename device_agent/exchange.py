@@ -56,7 +56,7 @@ class Exchange:
         """The answer where it is a success or one of ``also``; else the error it stands for."""
         headers = dict(headers or {})
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         with self.open(
             method, path, token=token, headers=headers, data=body, files=files
         ) as response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from device_agent.building.abilities import Pace
 from device_agent.cameras import Cameras
 from device_agent.inference.child import Event
 from device_agent.log import Edge
@@ -13,8 +14,11 @@ from inference_core.contract.serve import FrameDone, FrameLost
 class Frames:
     """``take`` is called on the children's reader threads, and never waits."""
 
-    def __init__(self, summaries: Summaries, cameras: Cameras, samples: Samples) -> None:
+    def __init__(
+        self, summaries: Summaries, cameras: Cameras, samples: Samples, pace: Pace
+    ) -> None:
         self._summaries, self._cameras, self._samples = summaries, cameras, samples
+        self._pace = pace
         self._sampling = Edge("keeping samples")
 
     def take(self, release_sha256: str, event: Event) -> None:
@@ -22,6 +26,7 @@ class Frames:
         if isinstance(event, (FrameDone, FrameLost)):
             self._summaries.add(release_sha256, event)
             self._cameras.take(event)
+            self._pace.take(event)
         if isinstance(event, FrameDone):
             self._keep_sample(release_sha256, event)
 

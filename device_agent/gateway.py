@@ -127,12 +127,16 @@ class Gateway:
     @contextmanager
     def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
         """Stream ``/tuf/…`` from ``offset``; the response may be 200 (whole), 206 or any 4xx."""
+        with self.open_at(f"/tuf/{path}", offset=offset) as response:
+            yield response
+
+    @contextmanager
+    def open_at(self, address: str, *, offset: int = 0) -> Iterator[requests.Response]:
+        """Stream what lies at ``address``, as ``open_file`` does."""
         headers = from_offset(offset)
         for renewed in (False, True):
             token = self._access.token(renew=renewed)
-            with self._exchange.open(
-                "GET", f"/tuf/{path}", token=token, headers=headers
-            ) as response:
+            with self._exchange.open("GET", address, token=token, headers=headers) as response:
                 if response.status_code == _UNAUTHORISED and not renewed:
                     continue
                 if response.status_code in LATER:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device_agent.backoff import Backoff
+from device_agent.building.abilities import Pace
+from device_agent.building.errand import Building
+from device_agent.building.surroundings import Surroundings
 from device_agent.cameras import Cameras
 from device_agent.config import Config
 from device_agent.courier import Courier
@@ -39,6 +43,9 @@ from device_agent.update.agent_code import AgentCode
 from device_agent.update.errand import AgentUpdate
 from device_agent.update.proof import Proof
 from inference_core.contract.device import DeviceConfig
+
+if TYPE_CHECKING:
+    from device_agent.building.calls import BuildCalls
 
 
 class Parts:
@@ -115,7 +122,8 @@ class Parts:
             set_rates=self.supervisor.set_sample_rates,
             notice=self.notices.tell,
         )
-        self._frames = Frames(self._summaries, self._cameras, self.samples)
+        self._pace = Pace()
+        self._frames = Frames(self._summaries, self._cameras, self.samples, self._pace)
 
     def _make_doorbell(self) -> Doorbell:
         return Doorbell(
@@ -142,6 +150,7 @@ class Parts:
 
     def _make_errands(self) -> list[Errand]:
         """What the goal asks for beside deployments, in the order in which it is done."""
+        self.building = self._make_building()
         return [
             self.certificates,
             self.doorbell,
@@ -149,6 +158,7 @@ class Parts:
             self._make_shadow(),
             self._make_update(),
             FactsErrand(self._new_gateway(), self.notices.tell),
+            self.building,
         ]
 
     def _make_log_bundle(self) -> LogBundle:
@@ -183,6 +193,22 @@ class Parts:
             restart=self._on_other_code,
         )
 
+    def _make_building(self) -> Building:
+        surroundings = Surroundings(
+            self._config, self.journal, self._pace, health=lambda: self.keeper.health
+        )
+        return Building(
+            self._config,
+            surroundings=surroundings,
+            new_calls=self._new_build_calls,
+            lock_in=self.supervisor.lock_in,
+        )
+
+    def _new_build_calls(self) -> BuildCalls:
+        from device_agent.building.calls import BuildCalls  # most boxes never build
+
+        return BuildCalls(self._config, self.identity, self.journal.raise_time_floor)
+
     def _make_courier(self) -> Courier:
         return Courier(
             self._new_gateway(),
@@ -205,6 +231,7 @@ class Parts:
             cameras=self._cameras,
             loop=self.loop,
             health=lambda: self.keeper.health,
+            building=lambda: self.building.standing,
             push=lambda: self.doorbell.state,
             started_at=datetime.now(timezone.utc),
         )

@@ -116,6 +116,9 @@ def _inference(status: Status, is_running: bool) -> Iterator[Line]:
     if is_running and status.shadow_sha256:
         name = status.shadow_release or ""
         yield ("Shadow", f"{_short(status.shadow_sha256)}  {name}".rstrip(), "")
+    if is_running and status.build:
+        share = _bar(status.build.share)
+        yield ("Build", f"{share}  {status.build.step} (build {status.build.build})", "wait")
     yield ("Previous", _short(status.previous_sha256), "")
     for camera in status.cameras:
         state = camera.state or "unknown"
@@ -180,10 +183,13 @@ def _paint(text: str, colour: str, is_coloured: bool) -> str:
 
 
 def _progress(done: int, total: int) -> str:
-    share = done / total if total else 1.0
+    bar = _bar(done / total if total else 1.0)
+    return f"{bar}  {_size(done)} of {_size(total)}"
+
+
+def _bar(share: float) -> str:
     filled = round(share * _BAR_WIDTH)
-    bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-    return f"[{bar}] {share:.0%}  {_size(done)} of {_size(total)}"
+    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {share:.0%}"
 
 
 def _percent(share: float | None) -> str | None:

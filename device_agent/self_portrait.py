@@ -17,7 +17,7 @@ from device_agent.journal import Journal
 from device_agent.loop import Loop
 from device_agent.outbox import Outbox
 from device_agent.plan import window_of
-from device_agent.status import CameraStatus, Download, Status
+from device_agent.status import BuildStatus, CameraStatus, Download, Status
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from device_agent.update.agent_code import AgentCode
@@ -45,6 +45,7 @@ class SelfPortrait:
     cameras: Cameras
     loop: Loop
     health: Callable[[], Health | None]
+    building: Callable[[], BuildStatus | None]
     push: Callable[[], str | None]
     started_at: datetime
 
@@ -68,7 +69,7 @@ class SelfPortrait:
         """What a technician in front of the box wants to know."""
         enrolment, goal, hand = self.identity.enrolment, self.journal.goal, self.journal.hand
         running, shadow = self.supervisor.running_sha256, self.supervisor.shadow_sha256
-        transfer = self.loop.performer.transfer
+        transfer, build = self.loop.performer.transfer, self.building()
         return Status(
             at=datetime.now(timezone.utc),
             pid=os.getpid(),
@@ -102,6 +103,7 @@ class SelfPortrait:
             cameras=self._camera_states(),
             health=self.health(),
             download=Download(**asdict(transfer)) if transfer else None,
+            build=build,
         )
 
     def _window_opens_at(self) -> datetime | None:

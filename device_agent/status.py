@@ -33,6 +33,14 @@ class Download(Message):
     total: int
 
 
+class BuildStatus(Message):
+    """A build on this very box: its number at the server, and how far it is."""
+
+    build: int
+    step: str
+    share: float
+
+
 class Status(Message):
     """The agent's own view, a few seconds old while it runs."""
 
@@ -68,6 +76,7 @@ class Status(Message):
     cameras: tuple[CameraStatus, ...] = ()
     health: Health | None = None
     download: Download | None = None
+    build: BuildStatus | None = None
 
 
 def write_status(data_dir: Path, status: Status) -> None:

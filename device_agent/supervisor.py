@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from device_agent.config import Config
-from device_agent.inference.child import Child, Event
+from device_agent.inference.child import Cell, Child, Event
 from device_agent.inference.children import Children
 from device_agent.inference.opinions import clear_shared, drop_shared
 from device_agent.inference.resident import Resident
@@ -97,6 +97,10 @@ class Supervisor:
     def set_sample_rates(self, rates: SetSampleRates) -> None:
         """What the upload budget allows, for all children."""
         self._children.set_sample_rates(rates)
+
+    def lock_in(self, pid: int, limit_bytes: int) -> Cell | None:
+        """Hold a process that is no inference to its memory; None where the box cannot."""
+        return self._children.lock_in(pid, limit_bytes)
 
     def order_shadow(self, order: ShadowOrder | None) -> None:
         """Run a release in the shadow from the next ``tick`` on, or none."""

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from fleet_ui.pages import (
     builds,
+    device_builds,
     devices,
     models,
     overview,
@@ -36,6 +37,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("builds/<int:build_id>/cancel/", builds.cancel, name="cancel-build-page"),
     path("builds/<int:build_id>/repeat/", builds.repeat, name="repeat-build"),
+    path("builds/<int:build_id>/approve/", device_builds.approve, name="approve-artifact"),
+    path("builds/<int:build_id>/reject/", device_builds.reject, name="reject-artifact"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
     path("trust/", trust.trust, name="trust"),

@@ -26,6 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     builder.add_argument(
         "--concurrency", type=int, default=1, help="builds at once; they measure each other"
     )
+    builder.add_argument(
+        "--sign", action="store_true", help="sign for profiles that their own devices build for"
+    )
     from server.trust.console.parser import add_arguments
 
     trust = commands.add_parser("trust", help="keys and signatures of people; see docs/trust.md")
@@ -56,14 +59,14 @@ def _keep_broker() -> int:
     return keep()
 
 
-def _build(profiles: list[str], concurrency: int) -> int:
+def _build(profiles: list[str], concurrency: int, *, signs: bool) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
     import django
 
     django.setup()
     from server.builds.command import main as work
 
-    return work(profiles, concurrency)
+    return work(profiles, concurrency, signs=signs)
 
 
 def main() -> int:
@@ -78,7 +81,7 @@ def main() -> int:
     if options.command == "broker":
         return _keep_broker()
     if options.command == "build-worker":
-        return _build(options.profile, options.concurrency)
+        return _build(options.profile, options.concurrency, signs=options.sign)
     if options.command == "trust":
         from server.trust.console.parser import main as trust
 

@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from device_agent.config import Config
 from device_agent.files import make_folder
-from device_agent.inference.child import Child, Event
+from device_agent.inference.child import Cell, Child, Event
 from device_agent.inference.leftovers import end_leftovers
 from device_agent.inference.limits import Cage, Role, default_limit_bytes, rank
 from device_agent.inference.opinions import clear_shared
@@ -55,9 +55,13 @@ class Children:
             if self._sample_rates:
                 child.tell(self._sample_rates)
         rank(child.pid, role)
-        if self._cage and self._limit_bytes:
-            child.cell = self._cage.lock_in(child.pid, self._limit_bytes)
+        if self._limit_bytes:
+            child.cell = self.lock_in(child.pid, self._limit_bytes)
         return child
+
+    def lock_in(self, pid: int, limit_bytes: int) -> Cell | None:
+        """Have the kernel hold a process to its memory, where this box allows it."""
+        return self._cage.lock_in(pid, limit_bytes) if self._cage else None
 
     def set_sample_rates(self, rates: SetSampleRates) -> None:
         """Tell all children, also those that start later. One that is gone cannot hear."""

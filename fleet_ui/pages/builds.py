@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from fleet_ui.access import page, signed_in_user
 from fleet_ui.actions import told
 from fleet_ui.live import render_live
+from fleet_ui.pages.device_builds import context_of
 from fleet_ui.reads.models import candidates_of
 from inference_core.contract.build import ParityCertificate
 from server.accounts.actors import actor_of
@@ -60,6 +61,7 @@ def build(request: HttpRequest, build_id: int) -> HttpResponse:
         "candidates": candidates_of(found),
         "certificate": certificate and ParityCertificate.model_validate(certificate.body),
         "certificate_row": certificate,
+        **context_of(request, found),
         "events": StateEvent.objects.filter(subject="build", subject_id=found.pk).order_by("-id"),
         "unserved": selectors.unserved_because(found),
         "can_cancel": can_act and found.state in BUILD.open,

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from inference_core.contract.base import Message, Sha256, Slug, added
+from inference_core.contract.device_build import BuildOffer
 from inference_core.contract.release import TargetRef
 from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera
@@ -124,6 +125,7 @@ class Report(Message):
     agent_version: str = ""
     variant: Slug | None = added(None, description="The arm of an experiment that it keeps to.")
     shadow_sha256: Sha256 | None = added(None, description="The release that runs in the shadow.")
+    may_build: bool = added(False, description="Willing to build for its own profile.")
 
 
 class ProbationLimits(Message):
@@ -192,6 +194,7 @@ class Goal(Message):
     broker: Broker | None = added(None, description="None: this server has no doorbell.")
     agent: AgentRef | None = added(None, description="None: keep the agent that runs.")
     wanted_logs: UUID | None = added(None, description="Somebody waits for a log bundle.")
+    build: BuildOffer | None = added(None, description="A build that this device may do now.")
 
 
 class ProgressError(Message):

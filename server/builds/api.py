@@ -23,8 +23,8 @@ from server.builds.serializers import (
     BuildSerializer,
     NewBuild,
     PreflightSerializer,
+    ReasonSerializer,
     RequestedSerializer,
-    WithReason,
 )
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
@@ -101,10 +101,10 @@ class CancelBuild(APIView):
 
     permission_classes = [at_least(Role.RELEASER)]
 
-    @extend_schema(request=WithReason, responses=BuildSerializer)
+    @extend_schema(request=ReasonSerializer, responses=BuildSerializer)
     def post(self, request: Request, build_id: int) -> Response:
         """One that waits fails at once; the child of one that is worked on is killed. 409 later."""
-        form = WithReason(data=request.data)
+        form = ReasonSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         build = services.cancel_build(
             build_id=selectors.build(build_id).pk,
@@ -124,6 +124,41 @@ class BuilderList(ListAPIView[Builder]):
     def get_queryset(self) -> QuerySet[Builder]:
         """Builders belong to no site."""
         return selectors.builders()
+
+
+class _Judgement(APIView):
+    """A person's word on what a device built; releasers have it."""
+
+    permission_classes = [at_least(Role.RELEASER)]
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """Say it."""
+        raise NotImplementedError
+
+    @extend_schema(request=ReasonSerializer, responses=BuildDetailSerializer, tags=["builds"])
+    def post(self, request: Request, build_id: int) -> Response:
+        """The reason goes into the audit log; 409 where nothing waits."""
+        form = ReasonSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        build = selectors.build(build_id)
+        self.judge(build, form.validated_data["reason"], actor_of(request))
+        return Response(BuildDetailSerializer(selectors.build(build_id)).data)
+
+
+class ApproveArtifact(_Judgement):
+    """Let an artifact that a device built be signed."""
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """For this very artifact only."""
+        services.approve_artifact(build=build, reason=reason, actor=actor)
+
+
+class RejectArtifact(_Judgement):
+    """Never sign an artifact that a device built."""
+
+    def judge(self, build: Build, reason: str, actor: str) -> None:
+        """Another build may be asked for."""
+        services.reject_artifact(build=build, reason=reason, actor=actor)
 
 
 @extend_schema(tags=["releases"])

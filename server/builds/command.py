@@ -14,18 +14,21 @@ from server.fleet.models import HardwareProfile
 WRONG_USE = 2
 
 
-def main(names: Sequence[str], concurrency: int) -> int:
-    """Become a Celery worker; return a status where no queue can be served, and say why."""
+def main(names: Sequence[str], concurrency: int, *, signs: bool) -> int:
+    """Become a Celery worker; return a status where no queue can be served, and say why.
+
+    ``signs``: also for profiles that their own devices build for, whose keys must lie here.
+    """
     profiles, problems = _choose(names)
     if not problems:
-        _become_worker(profiles, concurrency)
+        _become_worker(profiles, concurrency, [dispatch.SIGN_QUEUE] if signs else [])
     sys.stderr.writelines(f"build-worker: {problem}\n" for problem in problems)
     return WRONG_USE
 
 
-def _become_worker(profiles: Sequence[str], concurrency: int) -> NoReturn:
+def _become_worker(profiles: Sequence[str], concurrency: int, others: Sequence[str]) -> NoReturn:
     """Its name is the same after a restart, and another for other queues on the same host."""
-    queues = ",".join(dispatch.queue_of(profile) for profile in profiles)
+    queues = ",".join([*(dispatch.queue_of(profile) for profile in profiles), *others])
     name = f"builder-{hashlib.sha256(queues.encode()).hexdigest()[:8]}@%h"
     sys.stdout.write(f"build-worker: takes builds of {', '.join(profiles)}\n")
     sys.stdout.flush()

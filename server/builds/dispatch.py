@@ -13,6 +13,7 @@ from django.core.cache import cache
 from kombu.exceptions import OperationalError
 
 from server.config.celery import app
+from server.fleet.models import HardwareProfile
 
 RESEND_AFTER_S = settings.ENV.build_message_s
 _PREFIX = "build."
@@ -29,13 +30,25 @@ def profile_of(queue: str) -> str:
     return queue.removeprefix(_PREFIX) if queue.startswith(_PREFIX) else ""
 
 
-def send_once(task: str, *arguments: int, profile: str) -> bool:
-    """Send, unless the same message was sent within ``RESEND_AFTER_S``; whether it was sent."""
+SIGN_QUEUE = "sign"
+"""Consumed by any host that has builders' keys, for profiles that no builder builds for."""
+
+
+def signing_queue_of(profile: HardwareProfile) -> str:
+    """The queue of whoever signs for this profile."""
+    return SIGN_QUEUE if profile.is_built_on_device else queue_of(profile.name)
+
+
+def send_once(task: str, *arguments: int, profile: str = "", queue: str = "") -> bool:
+    """Send to the queue of ``profile``, or to ``queue``; whether it was sent.
+
+    Not where the same message was sent within ``RESEND_AFTER_S``.
+    """
     key = _key(task, arguments)
     if not cache.add(key, 1, RESEND_AFTER_S):
         return False
     try:
-        app.send_task(task, args=arguments, queue=queue_of(profile), retry=False)
+        app.send_task(task, args=arguments, queue=queue or queue_of(profile), retry=False)
     except (OperationalError, OSError) as error:
         # The row waits; the next sweep tries again.
         logger.warning("%s%r could not be sent: %s", task, arguments, error)

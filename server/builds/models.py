@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
-from server.builds.states import BuildState
-from server.fleet.models import HardwareProfile
+from server.builds.states import BuildState, TurnEnd, TurnState
+from server.fleet.models import Device, HardwareProfile
 from server.registry.models import ModelVersion, Release
 
 
@@ -98,6 +99,18 @@ class Artifact(models.Model):
     manifest_body = models.JSONField(help_text="ModelManifest with its alphabet written out.")
     created_at = models.DateTimeField()
     signed_at = models.DateTimeField(null=True, blank=True)
+    device = models.ForeignKey(
+        Device,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="artifacts",
+        help_text="Which device built it; null is a worker.",
+    )
+    needs_approval = models.BooleanField(default=False)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.CharField(max_length=200, blank=True)
+    approval_reason = models.TextField(blank=True)
 
     class Meta:
         constraints = [
@@ -106,6 +119,11 @@ class Artifact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile} ({self.precision})"
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether it may not be signed before a person says so."""
+        return self.needs_approval and self.approved_at is None
 
 
 class Certificate(models.Model):
@@ -118,6 +136,60 @@ class Certificate(models.Model):
 
     def __str__(self) -> str:
         return f"certificate of {self.artifact}"
+
+
+class BuildTurn(models.Model):
+    """One device's chance at one build: offered to it, leased by it, ended for a reason."""
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="turns")
+    device = models.ForeignKey(Device, models.PROTECT, related_name="build_turns")
+    state = models.CharField(max_length=20, choices=TurnState, default=TurnState.OFFERED)
+    ended = models.CharField(max_length=20, choices=TurnEnd, blank=True)
+    why = models.TextField(blank=True, help_text="Why it ended.")
+    offered_at = models.DateTimeField()
+    leased_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["build"], condition=~Q(state=TurnState.ENDED), name="one_turn_per_build"
+            ),
+            models.UniqueConstraint(
+                fields=["device"], condition=~Q(state=TurnState.ENDED), name="one_turn_per_device"
+            ),
+        ]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.device} at build {self.build_id}"
+
+    @property
+    def owner(self) -> str:
+        """Who holds the lease of the build: the device, in this turn and no other."""
+        return f"device:{self.device.serial}#{self.pk}"
+
+
+class UploadedPiece(models.Model):
+    """A piece of an artifact that a device is sending; the bytes lie in the storage."""
+
+    turn = models.ForeignKey(BuildTurn, models.CASCADE, related_name="pieces")
+    start = models.BigIntegerField()
+    length = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["turn", "start"], name="piece_once_per_turn")
+        ]
+        ordering = ["start"]
+
+    def __str__(self) -> str:
+        return f"{self.turn}: {self.length} bytes from {self.start}"
+
+    @property
+    def name(self) -> str:
+        """Where the storage has it. Not by its digest: it must be removable for certain."""
+        return f"pieces/{self.turn_id}/{self.start:020d}"
 
 
 class ReleaseTarget(models.Model):

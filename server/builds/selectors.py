@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.db.models import QuerySet
 
+from inference_core.contract.build import ParityLimits
 from inference_core.contract.release import artifact_path, release_path
 from server.builds.models import Artifact, Build, Builder, ReleaseTarget
 from server.builds.states import BuildState
@@ -19,6 +20,8 @@ from server.trust.selectors import withdrawn_paths
 from server.trust.waiting import why_unsigned
 
 NOT_YET_SIGNED = "not yet signed"
+WAITS_FOR_APPROVAL = "waits for approval"
+WAITS_FOR_DEVICE = "waits for a device that builds it"
 BUILDER_FRESH = timedelta(seconds=45)
 """Builders say every ten seconds that they live."""
 
@@ -41,6 +44,7 @@ class MatrixCell:
     profile: str
     build: Build | None
     artifact: Artifact | None
+    is_built_on_device: bool = False
     unserved: str = ""
     """Where no builder serves the profile's queue: a sentence that says so, and what to do."""
 
@@ -55,13 +59,19 @@ class MatrixCell:
     def why(self) -> str:
         """What is missing, as words that end a sentence; empty where nothing is."""
         if self.artifact is not None:
+            if self.artifact.waits_for_approval:
+                return WAITS_FOR_APPROVAL
             return "" if self.artifact.signed_at else _with(NOT_YET_SIGNED, self.unserved)
         if self.build is None:
             return "never built"
+        if self.build.state == BuildState.QUEUED and self.is_built_on_device:
+            return WAITS_FOR_DEVICE
         reason = self.build.reason or "for a reason that was not told"
         ended = {
             str(BuildState.REFUSED): f"refused: {reason}",
             str(BuildState.FAILED): f"failed: {reason}",
+            # Its artifact is gone: a person has rejected it.
+            str(BuildState.SUCCEEDED): reason,
         }
         if self.build.state == BuildState.QUEUED and self.unserved:
             return self.unserved
@@ -78,8 +88,11 @@ def builders() -> QuerySet[Builder]:
 
 
 def unserved_queues(profiles: Iterable[HardwareProfile]) -> dict[str, str]:
-    """For every profile whose queue no builder serves now: what to say and do. One query."""
-    wanted = {profile.pk: profile.name for profile in profiles}
+    """For every profile whose queue no builder serves now: what to say and do. One query.
+
+    Where devices build for themselves there is no such queue.
+    """
+    wanted = {p.pk: p.name for p in profiles if not p.is_built_on_device}
     fresh = clock.now() - BUILDER_FRESH
     served, foreign = set(), {}
     for builder in Builder.objects.filter(profile__in=wanted, seen_at__gte=fresh):
@@ -126,7 +139,12 @@ def build(build_id: int) -> Build:
     """One build with its artifact and certificate; NotFound where there is none."""
     row = (
         Build.objects.select_related(
-            "version__model", "profile", "cached_from", "artifact", "artifact__certificate"
+            "version__model",
+            "profile",
+            "cached_from",
+            "artifact",
+            "artifact__certificate",
+            "artifact__device",
         )
         .filter(pk=build_id)
         .first()
@@ -134,6 +152,11 @@ def build(build_id: int) -> Build:
     if row is None:
         raise NotFound("There is no such build.")
     return row
+
+
+def limits_of(build: Build) -> ParityLimits:  # noqa: ARG001 - the same for every model so far
+    """What a candidate must keep; what a device certifies is held to the same."""
+    return ParityLimits()
 
 
 def release_target(release: Release, profile: HardwareProfile) -> ReleaseTarget | None:
@@ -145,9 +168,8 @@ def artifact_matrix(
     model_version_ids: Iterable[int], profiles: Iterable[HardwareProfile]
 ) -> dict[tuple[int, str], MatrixCell]:
     """A cell for every version and profile, by (version id, profile name). Three queries."""
-    versions, wanted_profiles = list(model_version_ids), list(profiles)
-    named = {profile.pk: profile.name for profile in wanted_profiles}
-    unserved = unserved_queues(wanted_profiles)
+    versions, named = list(model_version_ids), {p.pk: p for p in profiles}
+    unserved = unserved_queues(list(named.values()))
     newest: dict[tuple[int, int], Build] = {}
     wanted = Build.objects.filter(version__in=versions, profile__in=named)
     for row in wanted.defer("log", "candidates").order_by("pk"):
@@ -159,15 +181,16 @@ def artifact_matrix(
         )
     }
     return {
-        (version, name): MatrixCell(
+        (version, profile.name): MatrixCell(
             version,
-            name,
-            newest.get((version, profile)),
-            made.get((version, profile)),
-            unserved.get(name, ""),
+            profile.name,
+            newest.get((version, pk)),
+            made.get((version, pk)),
+            profile.is_built_on_device,
+            unserved.get(profile.name, ""),
         )
         for version in versions
-        for profile, name in named.items()
+        for pk, profile in named.items()
     }
 
 
@@ -214,8 +237,9 @@ def _why(cell: MatrixCell) -> str:
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
-    """Artifacts whose builder has not signed them yet."""
-    return Artifact.objects.filter(signed_at=None).select_related("profile")
+    """Artifacts that nobody has signed yet, and nobody need approve first."""
+    waiting = Artifact.objects.exclude(needs_approval=True, approved_at=None)
+    return waiting.filter(signed_at=None).select_related("profile")
 
 
 def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from server.builds import selectors
-from server.builds.models import Artifact, Build, Builder
+from server.builds.device_reads import turns_at
+from server.builds.models import Artifact, Build, Builder, BuildTurn
 from server.lib.fields import NameField
 
 
@@ -43,6 +45,10 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
     """What a build made, with its certificate."""
 
     certificate = serializers.JSONField(source="certificate.body")
+    device = serializers.CharField(
+        source="device.serial", default=None, allow_null=True, help_text="Which device built it."
+    )
+    waits_for_approval = serializers.BooleanField()
 
     class Meta:
         model = Artifact
@@ -55,7 +61,22 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
             "peak_memory_bytes",
             "signed_at",
             "certificate",
+            "device",
+            "waits_for_approval",
+            "approved_at",
+            "approved_by",
+            "approval_reason",
         ]
+
+
+class TurnSerializer(serializers.ModelSerializer[BuildTurn]):
+    """A device that was asked to build, and what came of it."""
+
+    device = serializers.CharField(source="device.serial")
+
+    class Meta:
+        model = BuildTurn
+        fields = ["device", "state", "ended", "why", "offered_at", "leased_at", "ended_at"]
 
 
 class BuildDetailSerializer(BuildSerializer):
@@ -63,6 +84,7 @@ class BuildDetailSerializer(BuildSerializer):
 
     artifact = ArtifactSerializer(read_only=True, allow_null=True)
     unserved = serializers.SerializerMethodField()
+    turns = serializers.SerializerMethodField()
 
     class Meta(BuildSerializer.Meta):
         fields = [
@@ -73,16 +95,28 @@ class BuildDetailSerializer(BuildSerializer):
             "candidates",
             "log",
             "artifact",
+            "turns",
         ]
 
     def get_unserved(self, build: Build) -> str:
         """Why it waits, where no builder serves its queue."""
         return selectors.unserved_because(build)
 
+    @extend_schema_field(TurnSerializer(many=True))
+    def get_turns(self, build: Build) -> Any:
+        """Devices that were asked, the newest first; none where workers build."""
+        return TurnSerializer(turns_at(build), many=True).data
+
     def to_representation(self, build: Build) -> dict[str, Any]:
         """Without an artifact, the member is null: the reverse of one-to-one raises instead."""
         shown: dict[str, Any] = super().to_representation(build)
         return {**shown, "artifact": shown.get("artifact")}
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why: it goes into the audit log."""
+
+    reason = serializers.CharField(max_length=2000)
 
 
 class NewBuild(serializers.Serializer[Any]):
@@ -110,12 +144,6 @@ class RequestedSerializer(BuildSerializer):
     def get_note(self, _: Build) -> str:
         """Empty for a new one."""
         return str(self.context.get("note", ""))
-
-
-class WithReason(serializers.Serializer[Any]):
-    """Why, for the record."""
-
-    reason = serializers.CharField(max_length=500)
 
 
 class BuilderSerializer(serializers.ModelSerializer[Builder]):

@@ -31,3 +31,31 @@ BUILD = Machine(
 )
 
 MAX_ATTEMPTS = 3
+
+
+class TurnState(models.TextChoices):
+    """Of one device's chance at one build."""
+
+    OFFERED = "offered"
+    LEASED = "leased"
+    ENDED = "ended"
+
+
+TURN = Machine(
+    "build_turn",
+    {
+        TurnState.OFFERED: frozenset({TurnState.LEASED, TurnState.ENDED}),
+        TurnState.LEASED: frozenset({TurnState.ENDED}),
+        TurnState.ENDED: frozenset(),
+    },
+)
+
+
+class TurnEnd(models.TextChoices):
+    """How a turn ended."""
+
+    FINISHED = "finished"
+    DECLINED = "declined"
+    RETURNED = "returned"
+    LOST = "lost"
+    WITHDRAWN = "withdrawn"

@@ -11,5 +11,7 @@ urlpatterns = [
     path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
     path("builds/<int:build_id>/cancel", api.CancelBuild.as_view(), name="cancel-build"),
     path("builders", api.BuilderList.as_view(), name="builders"),
+    path("builds/<int:build_id>/approve", api.ApproveArtifact.as_view()),
+    path("builds/<int:build_id>/reject", api.RejectArtifact.as_view()),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -70,6 +70,8 @@ def _lease(build_id: int) -> Build | None:
     build = queued.first()
     if build is None:
         return None
+    if build.profile.is_built_on_device:
+        return None  # the message is older than the decision that its own devices build
     if problem := twins.problem_of(build.profile.spec):
         logger.error("build %s is left for its twin: %s", build_id, problem)
         return None

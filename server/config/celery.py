@@ -57,6 +57,7 @@ SCHEDULE = {
     "relay-outbox": _every("server.lib.tasks.relay_outbox", ENV.tick_s),
     "expire-leases": _every("server.builds.tasks.expire_leases", ENV.tick_s),
     "queue-builds": _every("server.builds.tasks.queue_builds", ENV.tick_s),
+    "offer-builds": _every("server.device_gateway.tasks.offer_builds", ENV.tick_s),
     "sign-releases": _every("server.builds.tasks.sign_releases", ENV.tick_s),
     "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
     "renew-profiles": _every("server.builds.tasks.renew_profiles", 60.0),

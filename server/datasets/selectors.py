@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from inference_core.contract.dataset import LABELS_FILE
 from server.datasets.models import DatasetItem, DatasetVersion
@@ -37,19 +37,28 @@ def shared_images(one: DatasetVersion, other: DatasetVersion) -> list[str]:
 def materialise(dataset: DatasetVersion, folder: Path) -> None:
     """Write the dataset as a folder, byte for byte as it was uploaded; ``folder`` must be new."""
     folder.mkdir(parents=True)
-    for name, sha256 in _files(dataset):
+    for name, sha256 in files_of(dataset):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():  # two images may share a mask
             _copy(sha256, path)
 
 
-def _files(dataset: DatasetVersion) -> Iterator[tuple[str, str]]:
+def files_of(dataset: DatasetVersion) -> Iterator[tuple[str, str]]:
+    """Path and digest of every file, the labels first; two images may share a mask."""
     yield LABELS_FILE, dataset.labels_sha256
     for item in DatasetItem.objects.filter(dataset=dataset).iterator():
         yield item.image, item.image_sha256
         if item.mask:
             yield item.mask, item.mask_sha256
+
+
+def holds_file(datasets: Sequence[DatasetVersion], sha256: str) -> bool:
+    """Whether one of ``datasets`` has a file with this digest."""
+    if sha256 in {dataset.labels_sha256 for dataset in datasets}:
+        return True
+    named = Q(image_sha256=sha256) | Q(mask_sha256=sha256)
+    return DatasetItem.objects.filter(named, dataset__in=datasets).exists()
 
 
 def _copy(sha256: str, path: Path) -> None:

@@ -117,7 +117,7 @@ def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
     ensemble.start("worker", [*worker, "-n", "worker@%h", "-B", "-c", "2", "-Q", "default"])
     # Builds measure speed: one at a time, and never in the way of the schedule.
     served = [word for device in DEVICES for word in ("--profile", device.profile)]
-    ensemble.start("builder", [python, "-m", "server", "build-worker", *served])
+    ensemble.start("builder", [python, "-m", "server", "build-worker", "--sign", *served])
 
     def web_answers() -> str | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,19 +40,30 @@ def metadata(request: HttpRequest, device: Device, name: str) -> HttpResponseBas
 def target(request: HttpRequest, device: Device, path: str) -> HttpResponseBase:  # noqa: ARG001 - any device may read
     """``GET tuf/targets/<path>``: streamed, whole or one range (RFC 9110, section 14)."""
     signed = target_blob(path)
-    etag = f'"{signed.sha256}"'
+    return _send(request, signed.sha256, signed.length)
+
+
+def send_blob(request: HttpRequest, sha256: str) -> HttpResponseBase:
+    """Stored bytes, whole or one range, to whoever may have them."""
+    with blobs.open_blob(sha256) as file:
+        length = file.seek(0, os.SEEK_END)
+    return _send(request, sha256, length)
+
+
+def _send(request: HttpRequest, sha256: str, length: int) -> HttpResponseBase:
+    etag = f'"{sha256}"'
     headers = {"ETag": etag, "Cache-Control": _IMMUTABLE, "Accept-Ranges": "bytes"}
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304, headers=headers)
-    part = _requested_part(request, etag, signed.length)
+    part = _requested_part(request, etag, length)
     if part is None:
-        return _stream(request, signed.sha256, Part(0, signed.length), 200, headers)
+        return _stream(request, sha256, Part(0, length), 200, headers)
     if part.length <= 0:
-        headers["Content-Range"] = f"bytes */{signed.length}"
+        headers["Content-Range"] = f"bytes */{length}"
         return HttpResponse(status=416, headers=headers)
     last = part.start + part.length - 1
-    headers["Content-Range"] = f"bytes {part.start}-{last}/{signed.length}"
-    return _stream(request, signed.sha256, part, 206, headers)
+    headers["Content-Range"] = f"bytes {part.start}-{last}/{length}"
+    return _stream(request, sha256, part, 206, headers)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from server.device_gateway import files, views
+from server.device_gateway import builds, files, views
+
+_TURN = "builds/<int:turn_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("enrol", views.enrol),
@@ -16,6 +18,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("telemetry", views.telemetry),
     path("samples", views.samples),
     path("logs", views.logs),
+    path(f"{_TURN}/lease", builds.lease),
+    path(f"{_TURN}/decline", builds.decline),
+    path(f"{_TURN}/return", builds.give_back),
+    path(f"{_TURN}/files/<str:sha256>", builds.file),
+    path(f"{_TURN}/progress", builds.progress),
+    path(f"{_TURN}/artifact", builds.artifact),
+    path(f"{_TURN}/outcome", builds.outcome),
     path("tuf/metadata/<str:name>", files.metadata),
     path("tuf/targets/<path:path>", files.target),
 ]

@@ -48,6 +48,13 @@ class Line(models.Model):
         return self.update_window and UpdateWindow.model_validate(self.update_window)
 
 
+class BuiltOn(models.TextChoices):
+    """Where a profile's artifacts are built."""
+
+    BUILDERS = "builders", "builders"
+    DEVICE = "device", "its own devices"
+
+
 class HardwareProfile(models.Model):
     """Board, accelerator and runtime that an artifact is bound to."""
 
@@ -73,9 +80,18 @@ class HardwareProfile(models.Model):
         default=dict, blank=True, help_text="What a device must be: Requirements."
     )
     is_seeded = models.BooleanField(default=False, help_text="Came with the server.")
+    built_on = models.CharField(max_length=20, choices=BuiltOn, default=BuiltOn.BUILDERS)
+    needs_approval = models.BooleanField(
+        default=True, help_text="A person approves what a device built before it is signed."
+    )
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_built_on_device(self) -> bool:
+        """Whether its own devices build for it, and no worker."""
+        return self.built_on == BuiltOn.DEVICE
 
     @property
     def spec(self) -> ProfileSpec:
@@ -165,6 +181,7 @@ class Presence(models.Model):
     agent_version = models.CharField(max_length=40, blank=True)
     shadow_sha256 = models.CharField(max_length=64, blank=True)
     variant = models.SlugField(max_length=100, blank=True)
+    may_build = models.BooleanField(default=False, help_text="It is willing to build.")
 
     def __str__(self) -> str:
         return f"{self.device} at {self.last_seen_at}"

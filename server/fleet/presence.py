@@ -35,6 +35,7 @@ _WRITTEN = (
     "agent_version",
     "shadow_sha256",
     "variant",
+    "may_build",
 )
 _lock = threading.Lock()
 _seen: dict[str, datetime] = {}
@@ -58,6 +59,7 @@ def write(*, device: Device, report: Report) -> None:
         agent_version=report.agent_version[:40],
         shadow_sha256=report.shadow_sha256 or "",
         variant=report.variant or "",
+        may_build=report.may_build,
     )
     Presence.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=["device"], update_fields=_WRITTEN

@@ -90,6 +90,8 @@ class HardwareProfileSerializer(serializers.ModelSerializer):
             "is_seeded",
             "device_count",
             "artifact_count",
+            "built_on",
+            "needs_approval",
         )
 
 

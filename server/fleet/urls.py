@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from server.fleet import api, device_api, profile_api
+from server.fleet import api, building_api, device_api, profile_api
 
 _DEVICE = "devices/<uuid:device_id>"
 
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agent-releases", api.AgentReleasesView.as_view()),
     path("hardware-profiles", profile_api.ProfilesView.as_view()),
     path("hardware-profiles/<str:name>", profile_api.ProfileView.as_view()),
+    path("hardware-profiles/<str:name>/building", building_api.BuildingView.as_view()),
     path("profile-proposals", profile_api.ProposalsView.as_view()),
     path("profile-proposals/<str:name>/accept", profile_api.AcceptProposalView.as_view()),
     path("profile-proposals/<str:name>/dismiss", profile_api.DismissProposalView.as_view()),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from zoneinfo import available_timezones
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.db import transaction
 
-from inference_core.contract.window import UpdateWindow
+from inference_core.contract.window import UpdateWindow, WindowSlot
 from server.accounts import audit
 from server.fleet.models import Line
 from server.fleet.services import announce
@@ -33,3 +34,26 @@ def set_update_window(*, line: Line, window: UpdateWindow | None, actor: str) ->
         after=line.update_window,
     )
     announce(line.devices.values_list("pk", flat=True))
+
+
+def is_open(window: UpdateWindow | None, now: datetime) -> bool:
+    """Whether devices of the line may be disturbed at ``now``, by the clock on their wall."""
+    if window is None:
+        return True
+    local = now.astimezone(ZoneInfo(window.time_zone))
+    return any(_covers(slot, local) for slot in window.slots)
+
+
+def _covers(slot: WindowSlot, local: datetime) -> bool:
+    """Also a slot that began yesterday and runs past midnight."""
+    for day in (local.date(), local.date() - timedelta(days=1)):
+        begins = datetime.combine(day, time.fromisoformat(slot.starts_at), local.tzinfo)
+        lasts = timedelta(minutes=slot.duration_min)
+        # Aware moments of one zone subtract by the wall's clock; an hour may be left out of it.
+        if day.weekday() in slot.weekdays and timedelta() <= _between(begins, local) < lasts:
+            return True
+    return False
+
+
+def _between(begins: datetime, now: datetime) -> timedelta:
+    return now.astimezone(UTC) - begins.astimezone(UTC)

@@ -40,6 +40,7 @@ from inference_core.contract.device import (
 from inference_core.contract.release import TargetRef
 from inference_core.contract.telemetry import Batch, BatchReply, LogsMeta, Record, SampleMeta
 from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase
+from tests.agent.offered_build import OfferedBuild
 from tests.agent.signed_repository import SignedRepository
 
 ENROLMENT_TOKEN = "0123456789abcdef0123456789abcdef"
@@ -97,6 +98,7 @@ class Simulator:
         self.drips_every_s: float | None = None
         self.token_serial = 0
         self.seen_jti: set[str] = set()
+        self.build: OfferedBuild | None = None
         self.lock = threading.RLock()
         self._http = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self})
@@ -272,6 +274,15 @@ class Simulator:
             return Answer(206, content[int(asked[1]) :], {"Content-Range": stretch})
         return Answer(200, content)
 
+    def call_build(self, method: str, rest: str, headers: Any, body: bytes) -> Answer:
+        if self.build is None:
+            return _problem(404, "there is no such build of this device's")
+        status, content = self.build.answer(method, rest, headers, body)
+        extra = {"Content-Range": self.build.stretch} if status == 206 else {}
+        if status < 400:
+            return Answer(status, content, extra)
+        return _problem(status, content.decode())
+
     def route(self, method: str, path: str, headers: Any, body: bytes) -> Answer:
         """What the server answers to a call below ``/device/v1/``."""
         if self.is_down:
@@ -292,6 +303,7 @@ class Simulator:
                 "samples": lambda: self.sample(body, headers["Content-Type"]),
                 "logs": lambda: self.take_logs(body, headers["Content-Type"]),
                 "tuf": lambda: self.file(rest, headers),
+                "builds": lambda: self.call_build(method, rest, headers, body),
             }
             return calls[room]()
 

@@ -13,6 +13,7 @@ from inference_core.contract.release import (
 from inference_core.contract.words import ComputeDevice
 from server.builds.models import Artifact
 from server.lib import clock
+from server.lib.errors import Conflict
 from server.trust.repository import TargetToSign
 from server.trust.selectors import is_signed, target_blob
 from server.trust.services import publish_targets
@@ -22,11 +23,14 @@ def sign_artifact(*, artifact_id: int) -> Artifact:
     """Sign an artifact with its certificate; both are served from then on. May run twice.
 
     Builds of other thresholds over the same weights give the same bytes. Those are signed once,
-    with the certificate that was first; devices find one answer for one file.
+    with the certificate that was first; devices find one answer for one file. Raises Conflict
+    for what a device built and nobody has approved.
     """
-    artifact = Artifact.objects.select_related("profile", "certificate", "version").get(
+    artifact = Artifact.objects.select_related("profile", "certificate", "version", "device").get(
         pk=artifact_id
     )
+    if artifact.waits_for_approval:
+        raise Conflict(f"{artifact} waits for approval: {artifact.device} built it.")
     if artifact.signed_at is None:
         if not is_signed(_artifact_path(artifact)):
             publish_targets(artifact.profile.name, [_artifact(artifact), _certificate(artifact)])

@@ -95,6 +95,9 @@ def _copy_artifact(made: Artifact, build: Build) -> None:
         peak_memory_bytes=made.peak_memory_bytes,
         manifest_body=made.manifest_body,
         created_at=clock.now(),
+        # What a device built is approved by a person for each version that it is used for.
+        device=made.device,
+        needs_approval=made.needs_approval,
     )
     Certificate.objects.create(
         artifact=row,

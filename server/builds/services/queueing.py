@@ -12,7 +12,7 @@ from server.builds import dispatch
 from server.builds.models import Build
 from server.builds.services.operators import why_never
 from server.builds.states import BUILD, BuildState
-from server.fleet.models import HardwareProfile
+from server.fleet.models import BuiltOn, HardwareProfile
 from server.fleet.selectors import profiles_in_use
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
@@ -154,9 +154,12 @@ def queue_missing_builds(*, actor: str) -> list[Build]:
 
 def resend_builds() -> int:
     """Send the messages of queued builds again, in case they were lost; how many were sent."""
-    waiting = Build.objects.filter(state=BuildState.QUEUED).select_related("profile")
+    queued = Build.objects.filter(state=BuildState.QUEUED, profile__built_on=BuiltOn.BUILDERS)
+    waiting = queued.select_related("profile")
     return sum(_send(build) for build in waiting.order_by("queued_at", "pk")[:MAX_SENT])
 
 
 def _send(build: Build) -> bool:
+    if build.profile.is_built_on_device:
+        return False  # a device is asked instead, by its goal
     return dispatch.send_once(RUN_BUILD, build.pk, profile=build.profile.name)

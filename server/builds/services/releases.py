@@ -39,14 +39,14 @@ def sign_waiting_releases() -> int:
     """
     sent, waiting = 0, waiting_profiles()
     for artifact in unsigned_artifacts().exclude(profile__name__in=waiting):
-        sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
+        queue = dispatch.signing_queue_of(artifact.profile)
+        sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, queue=queue)
     for profile in profiles_in_use().exclude(name__in=waiting):
         unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
         for release in _not_waiting(unsigned[:MAX_WAITING], profile):
             if signable(release, profile) is not None:
-                sent += dispatch.send_once(
-                    SIGN_RELEASE, release.pk, profile.pk, profile=profile.name
-                )
+                queue = dispatch.signing_queue_of(profile)
+                sent += dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, queue=queue)
     return sent
 
 

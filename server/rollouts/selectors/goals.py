@@ -9,6 +9,7 @@ from django.conf import settings
 from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits, ShadowLimits
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import TERMINAL_PHASES
+from server.builds.device_reads import offer_for
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device
 from server.fleet.selectors import agent_release_of, config_of
@@ -43,6 +44,7 @@ def goal_of(device: Device) -> Goal:
         broker=settings.ENV.push_broker(),
         agent=agent.ref if agent else None,
         wanted_logs=wanted_logs(device),
+        build=offer_for(device),
     )
 
 

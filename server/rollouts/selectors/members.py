@@ -14,7 +14,7 @@ from server.fleet.models import Device
 from server.fleet.selectors import presence_limits
 from server.fleet.states import DeviceState
 from server.rollouts.evidence import INCONCLUSIVE
-from server.rollouts.models import Deployment, Rollout, Stage
+from server.rollouts.models import TERMINAL, Deployment, Rollout, Stage
 
 LEFT = (str(DeploymentPhase.SUPERSEDED), str(DeploymentPhase.REMOVED))
 """Phases that leave every denominator."""
@@ -44,6 +44,11 @@ def eligible_devices(rollout: Rollout) -> QuerySet[Device]:
     if rollout.undoes is None:
         return accepted.filter(memberships__group=rollout.group_id)
     return accepted.filter(deployments__in=revertible_deployments(rollout.undoes))
+
+
+def devices_in_rollouts() -> set[UUID]:
+    """Devices with a deployment that has not ended: not to be burdened with anything else."""
+    return set(Deployment.objects.exclude(phase__in=TERMINAL).values_list("device_id", flat=True))
 
 
 def targets_for(rollout: Rollout, devices: Sequence[Device]) -> dict[UUID, ReleaseTarget]:

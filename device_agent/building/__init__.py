@@ -1,0 +1,1 @@
+"""Builds on the device itself, in its idle window."""

@@ -1,0 +1,64 @@
+"""What a device says came of its turn, held to the same checks as what a worker's child says."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from django.db import transaction
+
+from inference_core.contract.build import BuildOutcome
+from server.builds.models import Artifact, Build, BuildTurn
+from server.builds.selectors import limits_of
+from server.builds.services import uploads
+from server.builds.services.device_checks import require_as_asked
+from server.builds.services.outcomes import OutcomeError, record_outcome
+from server.builds.services.turns import continue_turn, end_turn, is_over_with, return_turn
+from server.builds.states import TurnEnd
+from server.lib.errors import Invalid, TooLarge
+
+
+def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
+    """End the build as its device says; said again, the same answer.
+
+    Conflict where the lease is lost. Invalid where artifact or certificate are not of this
+    build: then it is given back, for one wrong device must not end it for all others.
+    """
+    if is_over_with(turn):
+        return turn.build
+    continue_turn(turn=turn)
+    try:
+        _record(turn, outcome)
+    except (OutcomeError, TooLarge) as error:
+        why = f"The result of the build is not used: {error}"
+        return_turn(turn=turn, reason=why)
+        raise Invalid(why) from None
+    return turn.build
+
+
+def _record(turn: BuildTurn, outcome: BuildOutcome) -> None:
+    require_as_asked(turn.build, outcome, limits_of(turn.build))
+    with tempfile.TemporaryDirectory(prefix="linewarden-build-") as name:
+        folder = Path(name)
+        uploads.join_pieces(turn, folder / "artifact")
+        said = _as_of(turn, outcome, folder / "artifact")
+        with transaction.atomic():
+            record_outcome(build=turn.build, owner=turn.owner, outcome=said, folder=folder)
+            _mark(turn)
+            end_turn(turn, TurnEnd.FINISHED, outcome.reason, actor=turn.owner)
+
+
+def _as_of(turn: BuildTurn, outcome: BuildOutcome, path: Path) -> BuildOutcome:
+    """The device's outcome; where the bytes lie and who built them, this server knows better."""
+    changes: dict[str, object] = {"artifact_path": str(path)}
+    if outcome.certificate is not None:
+        built_on = {**outcome.certificate.built_on, "device": turn.device.serial}
+        changes["certificate"] = outcome.certificate.model_copy(update={"built_on": built_on})
+    return outcome.model_copy(update=changes)
+
+
+def _mark(turn: BuildTurn) -> None:
+    """Whose hands it comes from, and whether a person must look before it is signed."""
+    Artifact.objects.filter(build=turn.build).update(
+        device=turn.device, needs_approval=turn.build.profile.needs_approval
+    )
