@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quantize": ("inference_core.commands.quantize", "make a model INT8 by real pictures"),
     "bench": ("inference_core.commands.bench", "measure each runtime that is here, in turns"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
+    "certify": ("inference_core.commands.certify", "hold a release to its golden pictures"),
     "export": ("inference_core.commands.export", "write a folder for DeepStream or Triton"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
     "dataset": ("inference_core.commands.dataset", "convert, split and describe labelled sets"),
