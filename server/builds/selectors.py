@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from server.builds.checks.selectors import describe_check, newest_check
 from server.builds.models import Artifact, Build, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
@@ -127,7 +128,7 @@ def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[s
     versions = {v.pk: v.model.name for v in release.versions.select_related("model")}
     cells = artifact_matrix(versions, [profile])
     missing = [(versions[pk], cell.why) for (pk, _), cell in cells.items() if cell.why]
-    return missing or [("", NOT_YET_SIGNED)]
+    return missing or [("", describe_check(newest_check(release, profile)))]
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
@@ -141,6 +142,6 @@ def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] 
         artifact.version.model.name: artifact
         for artifact in Artifact.objects.filter(
             profile=profile, version__releases=release, signed_at__isnull=False
-        ).select_related("version__model", "certificate")
+        ).select_related("version__model__golden", "certificate")
     }
     return artifacts if release.pipeline.models == set(artifacts) else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.urls import path
 
 from server.builds import api
+from server.builds.checks.api import ReleaseChecks
 
 urlpatterns = [
     path("builds", api.BuildList.as_view(), name="builds"),
     path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
+    path("releases/<str:name>/checks", ReleaseChecks.as_view(), name="release-checks"),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -8,10 +8,15 @@ from inference_core.contract.release import (
     MAX_RELEASE_BYTES,
     ReleaseManifest,
     TargetCustom,
+    pipeline_certificate_path,
     release_path,
 )
+from server.accounts.actors import SYSTEM
 from server.builds import dispatch
-from server.builds.models import Artifact, ReleaseTarget
+from server.builds.checks.queueing import queue_check, send_check
+from server.builds.checks.selectors import describe_check, newest_check, refused_releases
+from server.builds.checks.states import CheckState
+from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.builds.selectors import release_target, signable, unsigned_artifacts
 from server.builds.services.artifacts import artifact_ref
 from server.fleet.models import HardwareProfile
@@ -29,24 +34,39 @@ SIGN_RELEASE = "server.builds.tasks.sign_release"
 
 
 def sign_waiting_releases() -> int:
-    """Ask the builders to sign what they have not signed yet; how many messages were sent."""
+    """Ask the builders to judge and sign what they have not yet; how many messages were sent."""
     sent = 0
     for artifact in unsigned_artifacts():
         sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
     for profile in profiles_in_use():
-        unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
-        for release in unsigned[:MAX_WAITING]:
+        unsigned = Release.objects.exclude(targets__profile=profile).exclude(
+            pk__in=refused_releases(profile).values("release")
+        )
+        for release in unsigned.order_by("-counter")[:MAX_WAITING]:
             if signable(release, profile) is not None:
-                sent += dispatch.send_once(
-                    SIGN_RELEASE, release.pk, profile.pk, profile=profile.name
-                )
+                sent += _advance(release, profile)
     return sent
 
 
-def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
-    """Sign a release for a profile. May run twice: the same rows give the same bytes.
+def _advance(release: Release, profile: HardwareProfile) -> int:
+    """Have it judged by its golden cases first, and signed when that is done."""
+    check = newest_check(release, profile)
+    if check is None:
+        # Its message goes out with the row; the next sweep would send it again.
+        queue_check(release=release, profile=profile, actor=SYSTEM)
+        return 1
+    if check.state == CheckState.QUEUED:
+        return int(send_check(check))
+    if check.state == CheckState.SUCCEEDED:
+        return int(dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, profile=profile.name))
+    return 0
 
-    Raises Conflict while an artifact is not signed yet.
+
+def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
+    """Sign a release with its PipelineCertificate. May run twice: the same rows, the same bytes.
+
+    Raises Conflict while an artifact is not signed yet, and where the golden cases were not
+    judged on the profile, or not as by the reference.
     """
     release = Release.objects.get(pk=release_id)
     profile = HardwareProfile.objects.get(pk=profile_id)
@@ -56,7 +76,10 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
     artifacts = signable(release, profile)
     if artifacts is None:
         raise Conflict(f"{release} cannot be signed for {profile}: an artifact is not signed yet.")
-    target = _publish(release, profile, artifacts)
+    check = newest_check(release, profile)
+    if check is None or check.state != CheckState.SUCCEEDED:
+        raise Conflict(f"{release} cannot be signed for {profile}: {_describe(check)}.")
+    target = _publish(release, profile, artifacts, check)
     try:
         return ReleaseTarget.objects.create(
             release=release,
@@ -70,8 +93,15 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
         return ReleaseTarget.objects.get(release=release, profile=profile)
 
 
+def _describe(check: PipelineCheck | None) -> str:
+    return describe_check(check) if check else "its golden cases were not judged yet"
+
+
 def _publish(
-    release: Release, profile: HardwareProfile, artifacts: dict[str, Artifact]
+    release: Release,
+    profile: HardwareProfile,
+    artifacts: dict[str, Artifact],
+    check: PipelineCheck,
 ) -> TargetToSign:
     body = _manifest(release, profile, artifacts).to_json()
     if len(body) > MAX_RELEASE_BYTES:
@@ -82,12 +112,22 @@ def _publish(
         profile=profile.name,
         counter=release.counter,
         peak_memory_bytes=sum(artifact.peak_memory_bytes for artifact in artifacts.values()),
+        pipeline_certificate_sha256=check.certificate_sha256,
     )
     target = TargetToSign(
         release_path(profile.name, release.name), blob.sha256, blob.length, custom
     )
-    publish_targets(profile.name, [target])
+    publish_targets(profile.name, [target, _certificate(release, profile, check)])
     return target
+
+
+def _certificate(release: Release, profile: HardwareProfile, check: PipelineCheck) -> TargetToSign:
+    return TargetToSign(
+        pipeline_certificate_path(profile.name, release.name),
+        check.certificate_sha256,
+        check.certificate_length,
+        TargetCustom(kind="certificate", profile=profile.name, counter=release.counter),
+    )
 
 
 def _manifest(
