@@ -31,7 +31,8 @@ def release(request: HttpRequest, name: str) -> HttpResponse:
         "pipeline": found.pipeline,
         "stages": [(stage, pinned.get(stage.model)) for stage in found.pipeline.stages],
         "targets": targets,
+        "judged": [row for row in targets if row.check is not None],
         "rollouts": rollout_rows(rollouts_for(user).filter(release=found)),
     }
-    is_moving = any(row.target is None for row in targets)
+    is_moving = any(row.is_moving for row in targets)
     return render_live(request, "release", context, is_moving=is_moving)

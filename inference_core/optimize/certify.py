@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_core import __version__
 from inference_core.contract.build import BuildJob, ParityCertificate
+from inference_core.optimize.coverage import warn_small
 from inference_core.optimize.select import Trial
 
 
@@ -39,6 +40,7 @@ def certify(
         latency=chosen.latency,
         toolchain=describe_toolchain(packages),
         built_on=describe_machine(),
+        warnings=warn_small(chosen.parity, job.manifest, job.limits),
     )
 
 
