@@ -8,13 +8,14 @@ from django.views.decorators.http import require_GET
 
 from fleet_ui.access import page
 from fleet_ui.live import render_live
-from fleet_ui.reads.models import candidates_of
+from fleet_ui.reads.models import candidates_of, classes_of
 from inference_core.contract.build import ParityCertificate
 from server.builds import selectors
 from server.builds.states import BUILD, BuildState
 from server.lib.models import StateEvent
 
 PAGE_ROWS = 50
+MAX_RELEASES = 10
 
 
 @require_GET
@@ -36,12 +37,15 @@ def builds(request: HttpRequest) -> HttpResponse:
 def build(request: HttpRequest, build_id: int) -> HttpResponse:
     """One build."""
     found = selectors.build(build_id)
-    certificate = getattr(getattr(found, "artifact", None), "certificate", None)
+    row = getattr(getattr(found, "artifact", None), "certificate", None)
+    certificate = row and ParityCertificate.model_validate(row.body)
     context = {
         "build": found,
         "candidates": candidates_of(found),
-        "certificate": certificate and ParityCertificate.model_validate(certificate.body),
-        "certificate_row": certificate,
+        "certificate": certificate,
+        "certificate_row": row,
+        "classes": classes_of(certificate.parity) if certificate else [],
+        "releases": found.version.releases.order_by("-counter")[:MAX_RELEASES],
         "events": StateEvent.objects.filter(subject="build", subject_id=found.pk).order_by("-id"),
     }
     return render_live(request, "build", context, is_moving=found.state in BUILD.open)
