@@ -9,7 +9,7 @@ from typing import Literal
 
 from inference_core.contract.build import BuildJob, BuildProgress
 from inference_core.contract.words import Precision
-from inference_core.errors import BadInput, CoreError, NotFinite
+from inference_core.errors import BadInput, CoreError, NotFinite, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.convert import get_builder
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 Emit = Callable[[BuildProgress], None]
 Step = Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
+
+
+class CannotRunHere(RuntimeUnavailable):
+    """An artifact for hardware that this machine does not have."""
 
 
 class Log:
@@ -118,7 +122,14 @@ class Workshop:
             self._log.tell("convert", f"convert to {trial.name}")
         self.builder.build(source, trial.precision, trial.path)
         trial.size_bytes = trial.path.stat().st_size
-        self.sessions[trial.name] = self.runtime.load(trial.path, source.manifest, self._options)
+        try:
+            session = self.runtime.load(trial.path, source.manifest, self._options)
+        except RuntimeUnavailable as error:
+            raise CannotRunHere(
+                f"{error}. It was built, but what does not run here is not certified: let the "
+                f"builder of {self.job.profile.name} run on that hardware"
+            ) from error
+        self.sessions[trial.name] = session
 
     def _judge(self, trial: Trial, materials: Materials, reference: parity.Evaluation) -> None:
         session = self.sessions[trial.name]
