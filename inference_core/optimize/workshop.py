@@ -78,6 +78,8 @@ class Workshop:
                 trial.give_up("refused", f"{trial.name} is broken: {error}")
             except BadInput:
                 raise  # the golden set, not the candidate
+            except CannotRunHere as error:
+                trial.give_up("failed", str(error))
             except CoreError as error:
                 trial.give_up("failed", f"{trial.name} cannot be used: {error}")
             yield trial
@@ -126,8 +128,8 @@ class Workshop:
             session = self.runtime.load(trial.path, source.manifest, self._options)
         except RuntimeUnavailable as error:
             raise CannotRunHere(
-                f"{error}. It was built, but what does not run here is not certified: let the "
-                f"builder of {self.job.profile.name} run on that hardware"
+                f"{trial.name} was built, but cannot be run here, so it is not certified: {error}; "
+                f"let the builder of {self.job.profile.name} work on that hardware"
             ) from error
         self.sessions[trial.name] = session
 

@@ -56,9 +56,11 @@ def test_an_engine_that_no_gpu_here_can_run_ends_in_a_sentence_and_in_no_artifac
 
     build = Build.objects.get()
     assert (build.state, build.attempts) == (BuildState.FAILED, 1), build.log
-    assert "there is no NVIDIA driver here" in build.reason
-    assert "It was built, but what does not run here is not certified" in build.reason
-    assert f"let the builder of {profile} run on that hardware" in build.reason
+    assert (
+        "fp32 was built, but cannot be run here, so it is not certified: "
+        "there is no NVIDIA driver here" in build.reason
+    )
+    assert f"let the builder of {profile} work on that hardware" in build.reason
     assert [(c["precision"], c["outcome"]) for c in build.candidates] == [
         ("fp32", "failed"),
         ("int8", "failed"),
