@@ -137,7 +137,9 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
     def get_golden(self, release: Release) -> dict[str, Any] | None:
         """Its own golden cases; null where those of its models are used."""
         golden = release.golden
-        return golden and {
+        if golden is None:
+            return None
+        return {
             "name": golden.name,
             "version": golden.version,
             "mm_per_px": release.golden_mm_per_px,

@@ -64,8 +64,9 @@ def golden_sets(
 
 def scale_of_cameras(profile: HardwareProfile) -> float | None:
     """The usual mm per pixel of what the profile's devices see; None where no camera has one."""
-    cameras = Camera.objects.filter(device__profile=profile, mm_per_px__isnull=False)
-    scales = cameras.exclude(device__state=DeviceState.REVOKED).values_list("mm_per_px", flat=True)
+    cameras = Camera.objects.filter(device__profile=profile)
+    seen = cameras.exclude(device__state=DeviceState.REVOKED).values_list("mm_per_px", flat=True)
+    scales = [scale for scale in seen if scale is not None]
     return statistics.median_low(scales) if scales else None
 
 
