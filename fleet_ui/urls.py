@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
+    path("releases/<str:name>/judge/", releases.judge, name="judge-release"),
     path("rollouts/", rollouts.rollouts, name="rollouts"),
     path("rollouts/<uuid:rollout_id>/", rollouts.rollout, name="rollout"),
     path("rollouts/<uuid:rollout_id>/<slug:act>/", rollouts.act, name="act-on-rollout"),

@@ -41,3 +41,23 @@ def test_the_page_of_a_build_shows_all_that_parity_asks(world: World, sign_in: S
         assert word in text
     assert "Golden pipeline judged with each release: board-inspection-1" in text
     assert "Golden images" in text
+
+
+def test_who_releases_may_have_it_judged_again_where_it_was_not_found_out(
+    world: World, sign_in: SignIn
+) -> None:
+    check = refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+    check.state = "failed"
+    check.save()
+    release = check.release
+    release.versions.add(world.versions["1.0.0"])
+    address = reverse("judge-release", args=[release.name])
+
+    assert "Judge again" not in words_of(sign_in("vera"), "release", release.name)
+    assert sign_in("vera").post(address, {"profile": "x86-openvino"}).status_code == 403
+    client = sign_in("ada")
+    assert "Judge again" in words_of(client, "release", release.name)
+    assert client.post(address, {"profile": "none"}).status_code == 404
+    client.post(address, {"profile": "x86-openvino"})
+    assert "Waits" in words_of(client, "release", release.name)
+    assert release.checks.filter(state="queued").count() == 1
