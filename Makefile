@@ -7,7 +7,7 @@ JOBS ?= 2
 PY := .venv/bin/python
 EXTRAS := agent,server,build,plc,dev
 
-.PHONY: help install litert run demo test check format bench clean
+.PHONY: help install litert run demo test check format bench proof clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -53,6 +53,9 @@ format: .venv/installed ## Let ruff put the code into shape
 
 bench: .venv/installed ## Speed as ratios in one run, peers beside us; benchmarks/report.json
 	@exec $(PY) -m tests.benchmarks
+
+proof: .venv/installed ## Three real models built and certified for every profile that runs here; a table
+	@exec $(PY) -m tests.benchmarks.build_matrix
 
 clean: ## Remove the environment and caches; data stays
 	@rm -rf .venv .venv-litert .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

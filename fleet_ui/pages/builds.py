@@ -12,7 +12,7 @@ from fleet_ui.access import page, signed_in_user
 from fleet_ui.actions import told
 from fleet_ui.live import render_live
 from fleet_ui.pages.device_builds import context_of
-from fleet_ui.reads.models import candidates_of
+from fleet_ui.reads.models import candidates_of, classes_of
 from inference_core.contract.build import ParityCertificate
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
@@ -23,6 +23,7 @@ from server.builds.states import BUILD, BuildState
 from server.lib.models import StateEvent
 
 PAGE_ROWS = 50
+MAX_RELEASES = 10
 
 
 @require_GET
@@ -55,12 +56,15 @@ def build(request: HttpRequest, build_id: int) -> HttpResponse:
     """One build."""
     found = selectors.build(build_id)
     can_act = has_role(signed_in_user(request), Role.RELEASER)
-    certificate = getattr(getattr(found, "artifact", None), "certificate", None)
+    row = getattr(getattr(found, "artifact", None), "certificate", None)
+    certificate = row and ParityCertificate.model_validate(row.body)
     context = {
         "build": found,
         "candidates": candidates_of(found),
-        "certificate": certificate and ParityCertificate.model_validate(certificate.body),
-        "certificate_row": certificate,
+        "certificate": certificate,
+        "certificate_row": row,
+        "classes": classes_of(certificate.parity) if certificate else [],
+        "releases": found.version.releases.order_by("-counter")[:MAX_RELEASES],
         **context_of(request, found),
         "events": StateEvent.objects.filter(subject="build", subject_id=found.pk).order_by("-id"),
         "unserved": selectors.unserved_because(found),

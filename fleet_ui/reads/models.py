@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
-from inference_core.contract.build import Candidate
+from inference_core.contract.build import Candidate, ParityFigures
 from inference_core.contract.words import Precision
 from server.builds.models import Artifact, Build
 from server.builds.selectors import unserved_queues
@@ -114,6 +114,25 @@ def matrix_of(version: ModelVersion) -> Matrix:
 def candidates_of(build: Build) -> list[Candidate]:
     """Every precision that a build tried, as the contract has them."""
     return [Candidate.model_validate(body) for body in build.candidates]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of a certificate; ``images`` is None where it was not counted then."""
+
+    label: str
+    images: int | None
+    reference: float
+    artifact: float
+
+
+def classes_of(parity: ParityFigures) -> list[ClassRow]:
+    """What was kept of every class, and how many golden images show it."""
+    counted = parity.class_images
+    return [
+        ClassRow(label, counted.get(label, 0) if counted else None, reference, artifact)
+        for label, (reference, artifact) in parity.per_class.items()
+    ]
 
 
 def _matrix_row(

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from django.db.models import Count, QuerySet
 
 from fleet_ui.access import Sites, within
+from inference_core.contract.golden import PipelineCase, PipelineCertificate
 from inference_core.contract.release import release_path
-from server.builds.models import ReleaseTarget
+from server.builds.checks.selectors import checks_of
+from server.builds.checks.states import CHECK
+from server.builds.models import PipelineCheck, ReleaseTarget
 from server.fleet.models import HardwareProfile, Presence
 from server.lib.errors import NotFound
 from server.registry.models import Release
@@ -23,6 +26,31 @@ class TargetRow:
     target: ReleaseTarget | None
     running: int
     why: str = ""
+    check: PipelineCheck | None = None
+
+    @property
+    def word(self) -> str:
+        """The state of its check for people."""
+        words = {"queued": "waits", "leased": "being judged", "succeeded": "agrees"}
+        state = self.check.state if self.check is not None else ""
+        return words.get(state, state)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it may still be signed without anybody's doing."""
+        return self.target is None and (self.check is None or self.check.state in CHECK.open)
+
+    @property
+    def certificate(self) -> PipelineCertificate | None:
+        """That every golden case was judged as by the reference."""
+        body = self.check.certificate if self.check is not None else None
+        return body and PipelineCertificate.model_validate(body)
+
+    @property
+    def differing(self) -> list[PipelineCase]:
+        """The golden cases that were judged otherwise."""
+        cases = self.check.differing if self.check is not None else []
+        return [PipelineCase.model_validate(case) for case in cases]
 
 
 def list_releases() -> QuerySet[Release]:
@@ -36,17 +64,19 @@ def list_releases() -> QuerySet[Release]:
 
 def release_named(name: str) -> Release:
     """A release; NotFound where there is none."""
-    release = Release.objects.prefetch_related("versions__model").filter(name=name).first()
+    releases = Release.objects.select_related("golden").prefetch_related("versions__model")
+    release = releases.filter(name=name).first()
     if release is None:
         raise NotFound(f"There is no release {name}.")
     return release
 
 
 def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
-    """Every profile in use or signed for, by name; devices are counted within the scope."""
+    """Every profile in use, judged or signed for, by name; devices are counted in the scope."""
+    checks = {check.profile_id: check for check in checks_of(release)}
     targets = {target.profile_id: target for target in release.targets.all()}
     used = HardwareProfile.objects.filter(devices__isnull=False) | HardwareProfile.objects.filter(
-        pk__in=targets
+        pk__in=[*targets, *checks]
     )
     running = running_by_digest([target.sha256 for target in targets.values()], sites)
     rows = []
@@ -54,7 +84,7 @@ def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
         target = targets.get(profile.pk)
         why = why_unsigned(profile.name, release_path(profile.name, release.name))
         count = running.get(target.sha256, 0) if target else 0
-        rows.append(TargetRow(profile, target, count, why))
+        rows.append(TargetRow(profile, target, count, why, checks.get(profile.pk)))
     return rows
 
 

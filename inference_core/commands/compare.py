@@ -59,6 +59,7 @@ def _compare(args: argparse.Namespace, limits: ParityLimits) -> tuple[ParityFigu
     """The figures, and why the reference itself proves nothing, if so."""
     from inference_core.datasets import read_dataset
     from inference_core.optimize import parity
+    from inference_core.optimize.coverage import refuse_small
     from inference_core.runtimes.base import SessionOptions
     from inference_core.runtimes.lookup import get_runtime
 
@@ -71,4 +72,5 @@ def _compare(args: argparse.Namespace, limits: ParityLimits) -> tuple[ParityFigu
     artifact = get_runtime(name).load(args.artifact, manifest, options)
     judged = parity.evaluate(reference, manifest, golden)
     figures = parity.compare(judged, parity.evaluate(artifact, manifest, golden))
-    return figures, parity.refuse_reference(judged, limits)
+    small = refuse_small(judged.readings, limits)
+    return figures, small or parity.refuse_reference(judged, limits)

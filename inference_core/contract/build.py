@@ -156,6 +156,12 @@ class ParityLimits(Document):
     min_reference_metric: float = Field(
         default=0.3, ge=0, le=1, description="A reference this poor proves nothing."
     )
+    min_images: int = added(3, ge=1, description="With fewer golden images nothing is certified.")
+    few_images: int = added(20, ge=1, description="With fewer, the certificate says so.")
+    min_class_images: int = added(
+        1, ge=1, description="Golden images of each class that the labels name."
+    )
+    few_class_images: int = added(5, ge=1, description="With fewer, the certificate says so.")
 
 
 class BuildJob(Document):
@@ -207,6 +213,9 @@ class ParityFigures(Message):
     score_shift: float
     agreement: float = Field(description="Share of golden images with the same answer.")
     images: int
+    class_images: dict[str, int] = added(
+        {}, description="Golden images in whose labels a class stands."
+    )
 
 
 class Candidate(Message):
@@ -243,6 +252,7 @@ class ParityCertificate(Message):
     toolchain: dict[str, str] = Field(default_factory=dict)
     built_on: dict[str, str] = Field(default_factory=dict)
     compute_device: ComputeDevice = added(ComputeDevice.CPU)
+    warnings: tuple[str, ...] = added((), description="What the figures do not show.")
 
 
 class BuildProgress(Message):

@@ -141,3 +141,9 @@ class PipelineSpec(Document):
     def models(self) -> frozenset[str]:
         """Names of the models that the stages use."""
         return frozenset(stage.model for stage in self.stages)
+
+    @property
+    def frame_models(self) -> frozenset[str]:
+        """Names of the models that are shown whole frames; the others see regions or crops."""
+        whole = (s for s in self.stages if s.region is None and s.crops_of is None)
+        return frozenset(stage.model for stage in whole)

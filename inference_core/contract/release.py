@@ -71,6 +71,9 @@ class TargetCustom(Message):
     runtime: RuntimeName | None = None
     runtime_version: str | None = None
     peak_memory_bytes: int = Field(default=0, ge=0)
+    pipeline_certificate_sha256: Sha256 | None = Field(
+        default=None, description="Of a release: its PipelineCertificate."
+    )
 
 
 AGENT_ROLE = "agent"
@@ -92,6 +95,11 @@ def artifact_path(profile: str, sha256: str) -> str:
 def certificate_path(profile: str, sha256: str) -> str:
     """TUF target path of the ParityCertificate of the artifact with digest ``sha256``."""
     return f"{profile}/certificates/{sha256}.json"
+
+
+def pipeline_certificate_path(profile: str, release: str) -> str:
+    """TUF target path of the PipelineCertificate of a release."""
+    return f"{profile}/pipelines/{release}.json"
 
 
 def release_path(profile: str, release: str) -> str:

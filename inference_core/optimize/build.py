@@ -12,6 +12,7 @@ from inference_core.errors import NotFinite, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.bench import bench
 from inference_core.optimize.certify import certify
+from inference_core.optimize.coverage import refuse_small
 from inference_core.optimize.feed import Feed
 from inference_core.optimize.fold import fold
 from inference_core.optimize.materials import Materials, gather
@@ -82,7 +83,11 @@ class _Build:
             reference = parity.evaluate(materials.reference, materials.manifest, materials.golden)
         except NotFinite as error:
             return _refuse(f"the reference itself is broken: {error}")
-        if reason := parity.refuse_reference(reference, self._job.limits):
+        limits = self._job.limits
+        reason = refuse_small(reference.readings, limits) or parity.refuse_reference(
+            reference, limits
+        )
+        if reason:
             return _refuse(reason)
         self._log.tell("simplify", "fix the input shape and fold constants", 0.1)
         folded = self._folder / "folded.onnx"

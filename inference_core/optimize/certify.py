@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_core import __version__
 from inference_core.contract.build import BuildJob, ParityCertificate
+from inference_core.optimize.coverage import warn_small
 from inference_core.optimize.select import Trial
 
 
@@ -40,6 +41,7 @@ def certify(
         toolchain=describe_toolchain(packages),
         built_on=describe_machine(),
         compute_device=job.profile.compute_device,
+        warnings=warn_small(chosen.parity, job.manifest, job.limits),
     )
 
 

@@ -11,6 +11,7 @@ from inference_core.datasets import Dataset, DatasetError
 from inference_core.decode.lookup import require_finite
 from inference_core.image import prepare, read_picture
 from inference_core.metrics import measure_slices
+from inference_core.optimize.coverage import count_class_images
 from inference_core.optimize.judges import Reading, make_judge
 from inference_core.runtimes.base import Session
 
@@ -85,6 +86,7 @@ def compare(reference: Evaluation, artifact: Evaluation) -> ParityFigures:
         score_shift=sum(abs(a.score - b.score) for a, b in pairs) / len(pairs),
         agreement=sum(a.agrees_with(b) for a, b in pairs) / len(pairs),
         images=len(pairs),
+        class_images=count_class_images(reference.readings),
     )
 
 

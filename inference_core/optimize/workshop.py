@@ -10,7 +10,7 @@ from typing import Literal
 from inference_core.contract.build import BuildJob, BuildProgress
 from inference_core.contract.recipe import BuildRecipe, key_of
 from inference_core.contract.words import Precision
-from inference_core.errors import BadInput, CoreError, NotFinite, NotNow
+from inference_core.errors import BadInput, CoreError, NotFinite, NotNow, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.convert import get_builder
@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 Emit = Callable[[BuildProgress], None]
 Step = Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
+
+
+class CannotRunHere(RuntimeUnavailable):
+    """An artifact for hardware that this machine does not have."""
 
 
 class Log:
@@ -92,6 +96,8 @@ class Workshop:
                 trial.give_up("refused", f"{trial.name} is broken: {error}")
             except (BadInput, NotNow):
                 raise  # the golden set or the disk, not the candidate
+            except CannotRunHere as error:
+                trial.give_up("failed", str(error))
             except CoreError as error:
                 trial.give_up("failed", f"{trial.name} cannot be used: {error}")
             yield trial
@@ -139,7 +145,14 @@ class Workshop:
             self._log.tell("convert", f"convert to {trial.name}")
         self.builder.build(source, trial.precision, trial.path)
         trial.size_bytes = trial.path.stat().st_size
-        self.sessions[trial.name] = self.runtime.load(trial.path, source.manifest, self._options)
+        try:
+            session = self.runtime.load(trial.path, source.manifest, self._options)
+        except RuntimeUnavailable as error:
+            raise CannotRunHere(
+                f"{trial.name} was built, but cannot be run here, so it is not certified: {error}; "
+                f"let the builder of {self.job.profile.name} work on that hardware"
+            ) from error
+        self.sessions[trial.name] = session
 
     def _judge(self, trial: Trial, materials: Materials, reference: parity.Evaluation) -> None:
         session = self.sessions[trial.name]

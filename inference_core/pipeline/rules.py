@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from inference_core.contract.decoders import Decoder
 from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
@@ -21,6 +21,16 @@ def find_failures(spec: PipelineSpec, findings: Names) -> tuple[str, ...]:
     """Why the part fails; empty is PASS. A rule that cannot be evaluated is a reason too."""
     reasons = (_apply(rule, findings) for rule in spec.rules)
     return tuple(reason for reason in reasons if reason is not None)
+
+
+def is_unanswered(rule: Rule, reasons: Iterable[str]) -> bool:
+    """Whether ``reasons`` say that the rule could not be evaluated."""
+    return any(reason.startswith(_unanswered(rule)) for reason in reasons)
+
+
+def stages_of(rule: Rule) -> frozenset[str]:
+    """Ids of the stages that a rule speaks of."""
+    return frozenset(node.id for node in walk(rule.fail) if isinstance(node, ast.Name))
 
 
 def must_escalate(stage: Stage, findings: Findings) -> bool:
@@ -51,7 +61,11 @@ def _apply(rule: Rule, findings: Names) -> str | None:
     try:
         return rule.because if answer(rule.fail, findings) else None
     except CANNOT_BE_EVALUATED as error:
-        return f"{rule.because}: the rule {rule.fail!r} cannot be evaluated: {error}"
+        return f"{_unanswered(rule)}: {error}"
+
+
+def _unanswered(rule: Rule) -> str:
+    return f"{rule.because}: the rule {rule.fail!r} cannot be evaluated"
 
 
 def _check_rule(rule: Rule, findings: Names) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from server.builds.checks.states import CheckState
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.models import Device, HardwareProfile
 from server.registry.models import ModelVersion, Release
@@ -209,3 +210,41 @@ class ReleaseTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.release} for {self.profile}"
+
+
+class PipelineCheck(models.Model):
+    """A release held to its golden pictures on one profile; without a success nothing is signed.
+
+    ``certificate`` is the PipelineCertificate as it was signed, byte for byte in its blob.
+    """
+
+    release = models.ForeignKey(Release, models.PROTECT, related_name="checks")
+    profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="checks")
+    number = models.PositiveIntegerField(help_text="Of this release and profile; the last counts.")
+    state = models.CharField(max_length=20, choices=CheckState, default=CheckState.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.CharField(max_length=200, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    share = models.FloatField(default=0.0, help_text="How much is done, 0 to 1.")
+    reason = models.TextField(blank=True, help_text="Why it ended as it did, for a person.")
+    cases = models.PositiveIntegerField(default=0)
+    differing_count = models.PositiveIntegerField(default=0)
+    differing = models.JSONField(default=list, help_text="The first cases that differ, explained.")
+    certificate_sha256 = models.CharField(max_length=64, blank=True)
+    certificate_length = models.PositiveIntegerField(default=0)
+    certificate = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release", "profile", "number"], name="pipeline_check_once"
+            )
+        ]
+        indexes = [models.Index(fields=["state", "profile"])]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"check of {self.release} for {self.profile}"

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from inference_core.contract.build import ParityLimits
 from inference_core.contract.release import artifact_path, release_path
+from server.builds.checks.selectors import describe_check, newest_check
 from server.builds.models import Artifact, Build, Builder, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
@@ -226,8 +227,10 @@ def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[s
     versions = {v.pk: v.model.name for v in release.versions.select_related("model")}
     cells = artifact_matrix(versions, [profile])
     missing = [(versions[pk], why) for (pk, _), cell in cells.items() if (why := _why(cell))]
+    if missing:
+        return missing
     unserved = unserved_queues([profile]).get(profile.name, "")
-    return missing or [("", _with(NOT_YET_SIGNED, unserved))]
+    return (("", _with(describe_check(newest_check(release, profile)), unserved)),)
 
 
 def _why(cell: MatrixCell) -> str:
@@ -248,7 +251,7 @@ def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] 
         artifact.version.model.name: artifact
         for artifact in Artifact.objects.filter(
             profile=profile, version__releases=release, signed_at__isnull=False
-        ).select_related("version__model", "certificate")
+        ).select_related("version__model__golden", "certificate")
     }
     paths = [artifact_path(profile.name, artifact.sha256) for artifact in artifacts.values()]
     is_complete = release.pipeline.models == set(artifacts) and not withdrawn_paths(paths)

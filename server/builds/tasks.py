@@ -6,6 +6,8 @@ from celery import shared_task
 
 from server.accounts.actors import SYSTEM
 from server.builds import presence, services, worker
+from server.builds.checks.leases import expire_checks
+from server.builds.checks.worker import run_check
 from server.builds.worker import what_waits
 from server.fleet.models import HardwareProfile
 from server.trust.services import renew_profile as renew
@@ -28,7 +30,8 @@ def expire_leases() -> None:
 
 @shared_task
 def sign_releases() -> None:
-    """Builders are asked to sign what is ready."""
+    """Builders are asked to judge and sign what is ready; lost checks are tried again."""
+    expire_checks()
     services.sign_waiting_releases()
 
 
@@ -36,6 +39,12 @@ def sign_releases() -> None:
 def run_build(build_id: int) -> None:
     """Sent to the queue of the build's profile."""
     worker.run_build(build_id)
+
+
+@shared_task
+def check_pipeline(check_id: int) -> None:
+    """Sent to the queue of the check's profile: its runtime judges, and its key signs."""
+    run_check(check_id)
 
 
 @shared_task

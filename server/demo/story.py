@@ -127,8 +127,17 @@ def release(stack: Stack, name: str, versions: dict[str, str]) -> None:
     """Pin the pipeline to versions, and wait until it is signed for every profile."""
     if stack.client.find(f"releases/{name}") is None:
         pipeline = yaml.safe_load((HERE / "pipeline.yaml").read_text())
+        # Whole boards: each is judged by the pipeline as a device would, before it is signed.
+        golden = {"name": f"{DEFECTS}-golden", "version": "1"}
         stack.client.post(
-            "releases", {"name": name, "pipeline": pipeline, "versions": versions, "notes": ""}
+            "releases",
+            {
+                "name": name,
+                "pipeline": pipeline,
+                "versions": versions,
+                "golden": golden,
+                "notes": "",
+            },
         )
 
     def unsigned() -> str | None:
@@ -138,8 +147,9 @@ def release(stack: Stack, name: str, versions: dict[str, str]) -> None:
         ]
         return f"release {name}: {missing[0]['why']}" if missing else None
 
-    wait_until(unsigned, console=stack.console, timeout_s=60)
-    stack.console.say(f"release {name}: signed for {len(DEVICES)} profiles")
+    wait_until(unsigned, console=stack.console, timeout_s=120)
+    for check in stack.client.get(f"releases/{name}/checks"):
+        stack.console.say(f"release {name} on {check['profile']}: {check['reason']}, and signed")
 
 
 def roll_out(stack: Stack, name: str, release_name: str, *, until: str) -> None:

@@ -19,6 +19,8 @@ from server.lib.lines import Lines, Tail
 
 POLL_S = 0.2
 CHUNK_BYTES = 64 * 1024
+TOOL_VARIABLES = ("LINEWARDEN_LITERT_PYTHON",)
+"""Paths of programs that a child needs and cannot find otherwise."""
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
@@ -116,11 +118,12 @@ def run_child(
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Nothing of the server's own: no addresses, no passwords, no settings."""
+    """Nothing of the server's own: no addresses, no passwords, no settings; only its tools."""
     core = importlib.util.find_spec("inference_core")
     if core is None or not core.submodule_search_locations:
         raise RuntimeError("inference_core is not installed beside the server")
     return {
+        **{name: os.environ[name] for name in TOOL_VARIABLES if name in os.environ},
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "HOME": folder,

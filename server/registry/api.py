@@ -153,7 +153,14 @@ class ReleaseList(ReleasersWrite, ListAPIView[Release]):
         """Pin a pipeline and one version of each of its models."""
         form = NewRelease(data=request.data)
         form.is_valid(raise_exception=True)
-        release = services.create_release(**form.validated_data, actor=actor_of(request))
+        wanted = form.validated_data
+        golden = wanted.pop("golden", None) or {}
+        release = services.create_release(
+            **wanted,
+            golden=_dataset(golden) if golden else None,
+            golden_mm_per_px=golden.get("mm_per_px"),
+            actor=actor_of(request),
+        )
         return Response(ReleaseSerializer(release).data, status.HTTP_201_CREATED)
 
 

@@ -66,6 +66,17 @@ class Release(models.Model):
     counter = models.PositiveBigIntegerField(unique=True)
     pipeline_body = models.JSONField()
     versions = models.ManyToManyField(ModelVersion, related_name="releases")
+    golden = models.ForeignKey(
+        DatasetVersion,
+        models.PROTECT,
+        related_name="judges_releases",
+        null=True,
+        blank=True,
+        help_text="Whole frames that judge it; without one, the golden sets of its models do.",
+    )
+    golden_mm_per_px = models.FloatField(
+        null=True, blank=True, help_text="Scale of those frames; else that of the cameras."
+    )
     notes = models.TextField(blank=True)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)

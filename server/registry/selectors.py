@@ -35,7 +35,7 @@ def model_version(name: str, version: str) -> ModelVersion:
 
 def releases() -> QuerySet[Release]:
     """All releases with the versions that they pin."""
-    return Release.objects.prefetch_related("versions__model")
+    return Release.objects.select_related("golden").prefetch_related("versions__model")
 
 
 def release(name: str) -> Release:

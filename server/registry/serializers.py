@@ -100,20 +100,50 @@ class VersionUpload(serializers.Serializer[Any]):
     file = serializers.FileField(help_text="One ONNX file with its weights inside.")
 
 
+class GoldenCases(DatasetRef):
+    """Golden pictures of whole frames that a release is held to, with their scale."""
+
+    mm_per_px = serializers.FloatField(
+        required=False, allow_null=True, min_value=1e-6, max_value=1000
+    )
+
+
 class ReleaseSerializer(serializers.ModelSerializer[Release]):
     """A release with what it pins."""
 
     pipeline = serializers.JSONField(source="pipeline_body")
     versions = serializers.SerializerMethodField()
+    golden = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
-        fields = ["name", "counter", "pipeline", "versions", "notes", "created_at", "created_by"]
+        fields = [
+            "name",
+            "counter",
+            "pipeline",
+            "versions",
+            "golden",
+            "notes",
+            "created_at",
+            "created_by",
+        ]
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
     def get_versions(self, release: Release) -> dict[str, str]:
         """The version of each model, by the model's name."""
         return {version.model.name: version.version for version in release.versions.all()}
+
+    @extend_schema_field(GoldenCases(allow_null=True))
+    def get_golden(self, release: Release) -> dict[str, Any] | None:
+        """Its own golden cases; null where those of its models are used."""
+        golden = release.golden
+        if golden is None:
+            return None
+        return {
+            "name": golden.name,
+            "version": golden.version,
+            "mm_per_px": release.golden_mm_per_px,
+        }
 
 
 class NewRelease(serializers.Serializer[Any]):
@@ -122,4 +152,9 @@ class NewRelease(serializers.Serializer[Any]):
     name = NameField()
     pipeline = serializers.JSONField(help_text="A PipelineSpec.")
     versions = serializers.DictField(child=serializers.CharField(max_length=50))
+    golden = GoldenCases(
+        required=False,
+        allow_null=True,
+        help_text="Whole frames; without them, the golden sets of its models are used.",
+    )
     notes = serializers.CharField(max_length=10_000, allow_blank=True, default="")

@@ -13,7 +13,7 @@ import cv2
 
 from inference_core.contract.histogram import ExponentialHistogram
 from server.accounts.models import RoleAssignment, User
-from server.builds.models import Artifact, Build, Certificate, ReleaseTarget
+from server.builds.models import Artifact, Build, Certificate, PipelineCheck, ReleaseTarget
 from server.datasets.models import DatasetVersion
 from server.demo.boards import Board, render_board
 from server.fleet.models import Camera, Device, Group, HardwareProfile, Line, Presence, Site
@@ -340,6 +340,38 @@ def make_releases(world: World) -> None:
                 length=2100,
                 signed_at=world.ago(hours=6),
             )
+
+
+def refuse_golden_case(world: World, name: str, profile: str) -> PipelineCheck:
+    """A new release that judges one golden board otherwise on this profile."""
+    release = Release.objects.create(
+        name=name,
+        counter=Release.objects.count() + 1,
+        pipeline_body=PIPELINE,
+        created_at=world.now,
+        created_by="user:ada",
+    )
+    case = {
+        "golden": "boards-golden 1",
+        "image": "images/17.jpg",
+        "expected": "pass",
+        "reference": "pass",
+        "artifact": "fail",
+        "artifact_reasons": ["a defect was found"],
+        "stages": [{"stage": "defects", "reference": "nothing", "artifact": "1 scratch"}],
+    }
+    return PipelineCheck.objects.create(
+        release=release,
+        profile=world.profiles[profile],
+        number=1,
+        state="refused",
+        reason="1 of 32 golden cases are judged otherwise: images/17.jpg: FAIL instead of PASS",
+        cases=32,
+        differing_count=1,
+        differing=[case],
+        created_at=world.now,
+        finished_at=world.now,
+    )
 
 
 def target_for(world: World, name: str, device: Device) -> ReleaseTarget:

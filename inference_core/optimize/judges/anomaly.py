@@ -42,10 +42,12 @@ class AnomalyJudge:
         found = decode(outputs, self._manifest, prepared.transform)
         if not isinstance(found, Anomaly):
             raise TypeError(type(found))
+        is_bad = _is_bad(sample)
         return Reading(
             answer="bad" if found.score >= self._threshold else "good",
             score=found.score,
-            evidence=(_is_bad(sample), found.score),
+            evidence=(is_bad, found.score),
+            truths=frozenset({"bad" if is_bad else "good"}),
         )
 
     def measure(self, readings: Sequence[Reading]) -> float | None:

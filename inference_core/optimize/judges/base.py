@@ -22,6 +22,8 @@ class Reading:
     """How sure the model was of it, 0 to 1."""
     evidence: Any = None
     """What the judge that made it computes its metric from."""
+    truths: frozenset[str] = frozenset()
+    """The classes that the picture's label names."""
 
     def agrees_with(self, other: Reading) -> bool:
         """Whether a rule would say the same of both."""

@@ -80,6 +80,7 @@ class BoxJudge:
             answer=self._describe(class_id[lead >= 0]),
             score=float(found.score.max(initial=0.0)),
             evidence=_Evidence(picture, class_id[near], found.xyxy[near]),
+            truths=frozenset(box.label for box in sample.boxes),
             lead=lead[near],
             overlap=_overlap,
         )

@@ -39,7 +39,12 @@ class ClassJudge:
             raise TypeError(type(found))
         answer = found.labels[found.class_id[0]] if len(found) else ""
         score = float(found.score[0]) if len(found) else 0.0
-        return Reading(answer=answer, score=score, evidence=(sample.label, answer))
+        return Reading(
+            answer=answer,
+            score=score,
+            evidence=(sample.label, answer),
+            truths=frozenset({sample.label}),
+        )
 
     def measure(self, readings: Sequence[Reading]) -> float:
         """Share of pictures whose class came first."""

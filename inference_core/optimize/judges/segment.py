@@ -54,6 +54,11 @@ class SegmentJudge:
             answer=",".join(self._decoder.labels[name] for name in found),
             score=float(foreground.max()),
             evidence=matrix,
+            truths=frozenset(
+                self._decoder.labels[index]
+                for index in np.unique(truth)
+                if index != self._decoder.background
+            ),
         )
 
     def measure(self, readings: Sequence[Reading]) -> float:

@@ -10,10 +10,15 @@ from inference_core.contract.release import (
     MAX_RELEASE_BYTES,
     ReleaseManifest,
     TargetCustom,
+    pipeline_certificate_path,
     release_path,
 )
+from server.accounts.actors import SYSTEM
 from server.builds import dispatch
-from server.builds.models import Artifact, ReleaseTarget
+from server.builds.checks.queueing import queue_check, send_check
+from server.builds.checks.selectors import describe_check, newest_check, refused_releases
+from server.builds.checks.states import CheckState
+from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.builds.selectors import release_target, signable, unsigned_artifacts
 from server.builds.services.artifacts import artifact_ref
 from server.fleet.models import HardwareProfile
@@ -33,7 +38,7 @@ SIGN_RELEASE = "server.builds.tasks.sign_release"
 
 
 def sign_waiting_releases() -> int:
-    """Ask the builders to sign what they have not signed yet; how many messages were sent.
+    """Ask the builders to judge and sign what they have not yet; how many messages were sent.
 
     What waits for the signature of a person is asked for once it has come.
     """
@@ -42,19 +47,37 @@ def sign_waiting_releases() -> int:
         queue = dispatch.signing_queue_of(artifact.profile)
         sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, queue=queue)
     for profile in profiles_in_use().exclude(name__in=waiting):
-        unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
-        for release in _not_waiting(unsigned[:MAX_WAITING], profile):
+        unsigned = Release.objects.exclude(targets__profile=profile).exclude(
+            pk__in=refused_releases(profile).values("release")
+        )
+        newest = unsigned.order_by("-counter")[:MAX_WAITING]
+        for release in _not_waiting(newest, profile):
             if signable(release, profile) is not None:
-                queue = dispatch.signing_queue_of(profile)
-                sent += dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, queue=queue)
+                sent += _advance(release, profile)
     return sent
+
+
+def _advance(release: Release, profile: HardwareProfile) -> int:
+    """Have it judged by its golden cases first, and signed when that is done."""
+    check = newest_check(release, profile)
+    if check is None:
+        # Its message goes out with the row; the next sweep would send it again.
+        queue_check(release=release, profile=profile, actor=SYSTEM)
+        return 1
+    if check.state == CheckState.QUEUED:
+        return int(send_check(check))
+    if check.state == CheckState.SUCCEEDED:
+        queue = dispatch.signing_queue_of(profile)
+        return int(dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, queue=queue))
+    return 0
 
 
 def ask_builders_to_renew() -> int:
     """Ask builders to sign anew what their key alone can sign; how many messages were sent."""
     profiles = HardwareProfile.objects.filter(name__in=profiles_to_renew())
     return sum(
-        dispatch.send_once(RENEW_PROFILE, profile.pk, profile=profile.name) for profile in profiles
+        dispatch.send_once(RENEW_PROFILE, profile.pk, queue=dispatch.signing_queue_of(profile))
+        for profile in profiles
     )
 
 
@@ -66,9 +89,10 @@ def _not_waiting(releases: Iterable[Release], profile: HardwareProfile) -> list[
 
 
 def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
-    """Sign a release for a profile. May run twice: the same rows give the same bytes.
+    """Sign a release with its PipelineCertificate. May run twice: the same rows, the same bytes.
 
-    Raises Conflict while an artifact is not signed yet.
+    Raises Conflict while an artifact is not signed yet, and where the golden cases were not
+    judged on the profile, or not as by the reference.
     """
     release = Release.objects.get(pk=release_id)
     profile = HardwareProfile.objects.get(pk=profile_id)
@@ -78,7 +102,10 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
     artifacts = signable(release, profile)
     if artifacts is None:
         raise Conflict(f"{release} cannot be signed for {profile}: an artifact is not signed yet.")
-    target = _publish(release, profile, artifacts)
+    check = newest_check(release, profile)
+    if check is None or check.state != CheckState.SUCCEEDED:
+        raise Conflict(f"{release} cannot be signed for {profile}: {_describe(check)}.")
+    target = _publish(release, profile, artifacts, check)
     try:
         return ReleaseTarget.objects.create(
             release=release,
@@ -92,8 +119,15 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
         return ReleaseTarget.objects.get(release=release, profile=profile)
 
 
+def _describe(check: PipelineCheck | None) -> str:
+    return describe_check(check) if check else "its golden cases were not judged yet"
+
+
 def _publish(
-    release: Release, profile: HardwareProfile, artifacts: dict[str, Artifact]
+    release: Release,
+    profile: HardwareProfile,
+    artifacts: dict[str, Artifact],
+    check: PipelineCheck,
 ) -> TargetToSign:
     body = _manifest(release, profile, artifacts).to_json()
     if len(body) > MAX_RELEASE_BYTES:
@@ -104,12 +138,22 @@ def _publish(
         profile=profile.name,
         counter=release.counter,
         peak_memory_bytes=sum(artifact.peak_memory_bytes for artifact in artifacts.values()),
+        pipeline_certificate_sha256=check.certificate_sha256,
     )
     target = TargetToSign(
         release_path(profile.name, release.name), blob.sha256, blob.length, custom
     )
-    publish_targets(profile.name, [target])
+    publish_targets(profile.name, [target, _certificate(release, profile, check)])
     return target
+
+
+def _certificate(release: Release, profile: HardwareProfile, check: PipelineCheck) -> TargetToSign:
+    return TargetToSign(
+        pipeline_certificate_path(profile.name, release.name),
+        check.certificate_sha256,
+        check.certificate_length,
+        TargetCustom(kind="certificate", profile=profile.name, counter=release.counter),
+    )
 
 
 def _manifest(

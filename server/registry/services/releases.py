@@ -10,9 +10,11 @@ from django.db.models import Max
 
 from inference_core.contract.pipeline import PipelineSpec
 from server.accounts import audit
+from server.datasets.models import DatasetVersion
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid, Unavailable
 from server.lib.messages import read_data
+from server.registry.golden import check_golden
 from server.registry.inspection import check_rules
 from server.registry.models import ModelVersion, Release
 
@@ -20,20 +22,35 @@ ATTEMPTS = 20
 
 
 def create_release(
-    *, name: str, pipeline: Any, versions: Mapping[str, str], notes: str, actor: str
+    *,
+    name: str,
+    pipeline: Any,
+    versions: Mapping[str, str],
+    notes: str,
+    actor: str,
+    golden: DatasetVersion | None = None,
+    golden_mm_per_px: float | None = None,
 ) -> Release:
     """Pin a pipeline and one version of each of its models, for good.
 
-    Raises Invalid where the pipeline, its rules or what it pins is wrong, Conflict where the name
-    is taken.
+    ``golden`` has whole frames, which the release must judge as its reference models do before it
+    is signed for a profile; without it the golden sets of its models are used.
+
+    Raises Invalid where the pipeline, its rules, its golden cases or what it pins is wrong,
+    Conflict where the name is taken.
     """
     spec = read_data(PipelineSpec, pipeline)
     _check_pins(spec, versions)
     pinned = {model: _version(model, version) for model, version in versions.items()}
     check_rules(spec, {model: version.manifest for model, version in pinned.items()})
+    if golden is not None:
+        check_golden(golden, pinned.values())
+    elif golden_mm_per_px is not None:
+        raise Invalid("mm_per_px is the scale of golden cases, but none are named.")
     _refuse_known(name)
+    fields = {"notes": notes, "golden": golden, "golden_mm_per_px": golden_mm_per_px}
     for _ in range(ATTEMPTS):
-        release = _try_create(name, spec, list(pinned.values()), notes, actor)
+        release = _try_create(name, spec, list(pinned.values()), fields, actor)
         if release is not None:
             return release
         _refuse_known(name)
@@ -41,25 +58,25 @@ def create_release(
 
 
 def _try_create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
+    name: str, spec: PipelineSpec, pinned: list[ModelVersion], fields: dict[str, Any], actor: str
 ) -> Release | None:
     """None where another release took the name or the counter at the same moment."""
     try:
-        return _create(name, spec, pinned, notes, actor)
+        return _create(name, spec, pinned, fields, actor)
     except IntegrityError:
         return None
 
 
 @transaction.atomic
 def _create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
+    name: str, spec: PipelineSpec, pinned: list[ModelVersion], fields: dict[str, Any], actor: str
 ) -> Release:
     last = Release.objects.aggregate(last=Max("counter"))["last"] or 0
     release = Release.objects.create(
         name=name,
         counter=last + 1,
         pipeline_body=spec.model_dump(mode="json", exclude_none=True),
-        notes=notes,
+        **fields,
         created_at=clock.now(),
         created_by=actor,
     )
@@ -69,7 +86,11 @@ def _create(
         action="create",
         subject="release",
         subject_id=name,
-        after={"counter": release.counter, "versions": [str(version) for version in pinned]},
+        after={
+            "counter": release.counter,
+            "versions": [str(version) for version in pinned],
+            "golden": str(release.golden) if release.golden else None,
+        },
     )
     return release
 

@@ -23,6 +23,7 @@ from server.lib import blobs
 from server.lib.models import StateEvent
 from server.registry.models import ModelVersion, Release
 from server.registry.services import create_release, upload_version
+from tests.server.builds.judging import judge
 from tests.server.catalogue import ACTOR, MAX_BYTES, MODEL, manifest_json, onnx_bytes, pipeline
 from tests.server.trust.conftest import Device as TufDevice
 from tests.server.trust.conftest import RepositoryFetcher
@@ -44,6 +45,8 @@ def release(name: str = "r1", version: str = "1.0.0") -> Release:
 
 
 def sign(row: Release, profile: HardwareProfile) -> ReleaseTarget:
+    """Judged by its golden cases and signed: both by the profile's builder."""
+    judge(row, profile)
     return services.sign_release(release_id=row.pk, profile_id=profile.pk)
 
 

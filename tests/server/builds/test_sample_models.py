@@ -18,6 +18,7 @@ from server.demo import board_sets
 from server.fleet.models import HardwareProfile
 from server.lib import blobs
 from server.registry.services import create_model, create_release, upload_version
+from tests.server.builds.judging import judge
 from tests.server.catalogue import ACTOR, MAX_BYTES
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +79,7 @@ def test_devices_get_the_alphabet_written_out(profile: HardwareProfile, tmp_path
         notes="",
         actor=ACTOR,
     )
+    judge(release, profile)
     target = services.sign_release(release_id=release.pk, profile_id=profile.pk)
     manifest = ReleaseManifest.model_validate_json(blobs.read(target.sha256))
     decoder = manifest.artifacts["chip-marking"].manifest.decoder

@@ -90,11 +90,20 @@ def test_a_grandchild_that_keeps_the_pipe_open_does_not_keep_us() -> None:
 def test_it_learns_nothing_of_the_servers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINEWARDEN_SECRET_KEY", "hush")
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "server.config.settings")
+    monkeypatch.delenv("LINEWARDEN_LITERT_PYTHON", raising=False)
 
     done = run_python("import os; print(sorted(os.environ))")
 
     assert "LINEWARDEN" not in done.stdout
     assert "DJANGO" not in done.stdout
+
+
+def test_it_learns_where_the_converter_to_tflite_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEWARDEN_LITERT_PYTHON", "/opt/converter/bin/python")
+
+    done = run_python("import os; print(os.environ['LINEWARDEN_LITERT_PYTHON'])")
+
+    assert done.stdout.strip() == "/opt/converter/bin/python"
 
 
 def test_its_folder_is_its_own_and_goes_away() -> None:

@@ -1,0 +1,63 @@
+"""The page of a release says how its golden cases were judged, and by what they differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.test import Client
+from django.urls import reverse
+
+from tests.fleet_ui.world import World, refuse_golden_case
+
+SignIn = Callable[[str], Client]
+
+
+def words_of(client: Client, page: str, key: object) -> str:
+    body = client.get(reverse(page, args=[key])).content.decode()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body).replace("&nbsp;", " "))
+
+
+def test_a_refused_release_shows_picture_verdicts_reason_and_stage(
+    world: World, sign_in: SignIn
+) -> None:
+    refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+
+    text = words_of(sign_in("ada"), "release", "board-inspection-3")
+
+    assert "1 of 32 golden cases are judged otherwise" in text
+    assert "Judged otherwise on x86-openvino" in text
+    assert "images/17.jpg boards-golden 1" in text
+    assert "a defect was found" in text
+    assert "defects: 1 scratch instead of nothing" in text
+
+
+def test_the_page_of_a_build_shows_all_that_parity_asks(world: World, sign_in: SignIn) -> None:
+    build = world.builds["1.0.0 x86-openvino"]
+
+    text = words_of(sign_in("ada"), "build", build.pk)
+
+    for word in ("Share kept", "Each class", "Each slice", "Score shift", "Agreement", "Latency"):
+        assert word in text
+    assert "Golden pipeline judged with each release: board-inspection-1" in text
+    assert "Golden images" in text
+
+
+def test_who_releases_may_have_it_judged_again_where_it_was_not_found_out(
+    world: World, sign_in: SignIn
+) -> None:
+    check = refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+    check.state = "failed"
+    check.save()
+    release = check.release
+    release.versions.add(world.versions["1.0.0"])
+    address = reverse("judge-release", args=[release.name])
+
+    assert "Judge again" not in words_of(sign_in("vera"), "release", release.name)
+    assert sign_in("vera").post(address, {"profile": "x86-openvino"}).status_code == 403
+    client = sign_in("ada")
+    assert "Judge again" in words_of(client, "release", release.name)
+    assert client.post(address, {"profile": "none"}).status_code == 404
+    client.post(address, {"profile": "x86-openvino"})
+    assert "Waits" in words_of(client, "release", release.name)
+    assert release.checks.filter(state="queued").count() == 1
