@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
-import requests
 from pydantic import ValidationError
 
 from device_agent.config import Config
 from device_agent.errors import Unavailable
 from device_agent.problems import problem_of
 from device_agent.remote_files import PATIENCE, Patience, new_session, read_patiently, request
+from device_agent.web import requests
 from inference_core.contract.base import Message
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
