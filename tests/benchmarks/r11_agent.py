@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
+import yaml
 
+from inference_core.contract.device import DeviceConfig
 from inference_core.contract.serve import Camera
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import Simulator
@@ -62,9 +66,9 @@ def _idle_agent() -> Iterator[psutil.Process]:
         repository = SignedRepository()
         release = repository.add_release("r1", profile=PROFILE, counter=1)
         with Simulator(repository, PROFILE) as server:
-            device = Device(Path(name), server)
+            device = _FactoryDevice(Path(name), server)
             camera = Camera(name="top", address=device.pictures.as_uri(), frames_per_s=FRAMES_PER_S)
-            config = device.config().model_copy(update={"cameras": (camera,)})
+            config = DeviceConfig(cameras=(camera,))  # samples as rarely as the default has it
             server.assign(release, config=config)
             settled = device.once()
             if settled.returncode != 0:
@@ -76,6 +80,16 @@ def _idle_agent() -> Iterator[psutil.Process]:
                 yield psutil.Process(process.pid)
             finally:
                 device.stop()
+
+
+class _FactoryDevice(Device):
+    """Its settings are YAML, as most people write them: that costs the agent 1 MB."""
+
+    def settings(self, **changes: Any) -> Path:
+        values = json.loads(super().settings(**changes).read_text())
+        path = self.state.with_name("agent.yaml")
+        path.write_text(yaml.safe_dump(values))
+        return path
 
 
 def _factory_settings() -> dict[str, float]:
