@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import re
@@ -10,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from device_agent.errors import ConfigError
@@ -170,15 +171,27 @@ def load_config(
 def _read_file(path: Path | None) -> dict[str, object]:
     path = path or DEFAULT_PATH
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = _parse(path.read_text()) or {}
     except OSError as error:
         raise ConfigError(f"cannot read the settings: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is neither YAML nor JSON: {reason}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name, not a {type(values).__name__}")
     return values
+
+
+def _parse(text: str) -> object:
+    """``ValueError`` where it is neither JSON nor YAML."""
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    import yaml  # 1 MB that settings in JSON do not pay
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import requests
-
 from device_agent.admission import SignedTarget
 from device_agent.errors import Rejected, Unavailable
 from device_agent.files import CHUNK_BYTES, sync_folder
 from device_agent.remote_files import PATIENCE, Patience, RemoteFiles, read_patiently
+from device_agent.web import requests
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import FailureCause
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
-import requests
 from pydantic import ValidationError
 
 from device_agent.config import Config
 from device_agent.errors import Unavailable
 from device_agent.problems import problem_of
 from device_agent.remote_files import PATIENCE, Patience, new_session, read_patiently, request
+from device_agent.web import requests
 from inference_core.contract.base import Message
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -39,8 +39,8 @@ class Exchange:
         self._timeout_s = config.request_timeout_s
         self._patience = Patience(window_s=config.request_timeout_s)
         self._session = new_session()
-        if config.ca_file:
-            self._session.verify = str(config.ca_file)
+        # Said with every request: requests lets REQUESTS_CA_BUNDLE outweigh what a session says.
+        self._verify = str(config.ca_file) if config.ca_file else True
 
     def send(
         self,
@@ -76,6 +76,7 @@ class Exchange:
             timeout_s=self._timeout_s,
             failing=f"cannot reach {self._server_url}",
             auth=_Bearer(token),
+            verify=self._verify,
             **options,
         )
 

@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import requests
-
 from device_agent.access import Access
 from device_agent.config import Config
 from device_agent.exchange import Answer, Exchange, read_body
 from device_agent.identity import Identity
 from device_agent.problems import problem_of, read_seconds
 from device_agent.remote_files import LATER, from_offset
+from device_agent.web import requests
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
     REPORT_HEADER,

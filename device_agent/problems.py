@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-import requests
 from pydantic import ValidationError
 
 from device_agent.errors import Rejected, Unavailable
 from device_agent.remote_files import LATER
+from device_agent.web import requests
 from inference_core.contract.base import Message
 
 

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import requests
 import urllib3
 
 from device_agent.errors import Unavailable
 from device_agent.files import CHUNK_BYTES
+from device_agent.web import requests
 
 LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses of a server that may answer otherwise next time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from device_agent.hardware.board import Board, combine
 from device_agent.hardware.coral import Coral
 from device_agent.hardware.generic import Generic
 from device_agent.hardware.jetson import Jetson
+from device_agent.hardware.machine import Machine
 from device_agent.hardware.platform import Platform, read_accelerators, read_platform
 from device_agent.hardware.raspberry_pi import RaspberryPi
 from device_agent.hardware.sysfs import read_text
@@ -29,6 +31,7 @@ class HealthReader:
 
     def __init__(self, data_dir: Path, root: Path = Path("/")) -> None:
         self._data_dir, self._root = data_dir, root
+        self._machine = Machine(root)
         kinds = set(read_accelerators(root)) & ACCELERATORS.keys()
         self._boards = [
             BOARDS[read_platform(root)](root),
@@ -43,16 +46,14 @@ class HealthReader:
         child_starts: int | None = None,
     ) -> Health:
         """Right now; the processor's share, power and throttling are since the call before."""
-        import psutil  # 3 MB that only the first reading pays
-
         board = combine(board.read() for board in self._boards)
         return Health(
-            cpu_share=psutil.cpu_percent(None) / 100,
-            memory_used_share=psutil.virtual_memory().percent / 100,
-            disk_free_bytes=psutil.disk_usage(str(self._data_dir)).free,
+            cpu_share=self._machine.cpu_share(),
+            memory_used_share=self._machine.memory_used_share(),
+            disk_free_bytes=shutil.disk_usage(self._data_dir).free,
             temperature_c=max(board.temperatures_c.values(), default=None),
             throttled=board.throttled,
-            agent_rss_bytes=psutil.Process().memory_info().rss,
+            agent_rss_bytes=self._machine.own_rss_bytes(),
             child_rss_bytes=child_rss_bytes,
             uptime_s=self._uptime_s(),
             temperatures_c=board.temperatures_c,

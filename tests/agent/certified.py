@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -82,3 +83,14 @@ def give_certificate(
     )
     identity.remember_certificate(certificate)
     return certificate
+
+
+def make_server_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """TLS of a server on this machine, and the private authority to believe it by."""
+    authority = device_ca.load_authority(device_ca.make_authority(now()))
+    own = device_ca.issue_broker(["127.0.0.1"], authority=authority, now=now())
+    (folder / "server.pem").write_bytes(own.certificate + own.key)
+    (folder / "ca.pem").write_bytes(authority.certificate_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context, folder / "ca.pem"

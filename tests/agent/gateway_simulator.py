@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import ssl
 import threading
 import time
 import uuid
@@ -71,7 +72,9 @@ class Deployment:
 class Simulator:
     """Start with ``with Simulator(repository) as server``; everything public may be looked at."""
 
-    def __init__(self, repository: SignedRepository, profile: str) -> None:
+    def __init__(
+        self, repository: SignedRepository, profile: str, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.repository, self.profile = repository, profile
         self.device_id = uuid.uuid4()
         self.public_key: str | None = None
@@ -104,11 +107,14 @@ class Simulator:
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self})
         )
         self._http.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Simulator:  # noqa: PYI034 - typing.Self needs Python 3.11
         self._thread.start()

@@ -51,6 +51,9 @@ def test_the_environment_outweighs_the_file_and_the_command_line_both(tmp_path: 
         ("server_url: https://a\nsecrets_dir: /var/lib/linewarden", "setting 'secrets_dir'"),
         ("- a list", "must hold settings by name"),
         ("a: [", "neither YAML nor JSON"),
+        ('{"server_url": "https://a"', "neither YAML nor JSON"),
+        ('{"server_url": "https://a"} more', "neither YAML nor JSON"),
+        ("[1]", "must hold settings by name"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from device_agent.hardware.facts import read_facts
 from device_agent.hardware.generic import Generic
 from device_agent.hardware.health import HealthReader
 from device_agent.hardware.jetson import Jetson
+from device_agent.hardware.machine import Machine
 from device_agent.hardware.platform import name_jetpack
 from device_agent.hardware.raspberry_pi import RaspberryPi
 from tests.agent.boards import FOLDER, change, lay_out
@@ -312,6 +314,40 @@ def test_this_very_machine_can_be_read() -> None:
     assert (health.child_rss_bytes, health.cameras, health.child_starts) == (5, {"top": "ok"}, 2)
     assert health.uptime_s
     assert all(-60 < celsius < 127 for celsius in health.temperatures_c.values())
+
+
+def test_the_processors_share_is_of_all_cores_since_the_reading_before(tmp_path: Path) -> None:
+    change(tmp_path, "proc/stat", "cpu  100 0 50 800 40 5 5 0 20 0\ncpu0 1 2 3")
+    machine = Machine(tmp_path)
+    assert machine.cpu_share() is None  # no time has passed
+    change(tmp_path, "proc/stat", "cpu  120 0 60 850 50 5 5 10 40 0\ncpu0 1 2 3")
+    assert machine.cpu_share() == 0.4  # a guest's 20 ticks are user time already
+    change(tmp_path, "proc/stat", "cpu  130 0 60 860 30 5 5 10 40 0")
+    assert machine.cpu_share() == 0.5  # the kernel took 20 ticks of waiting back
+
+
+@pytest.mark.parametrize("content", ["", "cpu", "cpu  1 2", "cpu  a b c d e f g h", "intr 1 2 3"])
+def test_a_processor_of_which_the_kernel_says_nothing_is_unknown(
+    tmp_path: Path, content: str
+) -> None:
+    change(tmp_path, "proc/stat", "cpu  1 0 1 1 1 1 1 1")
+    machine = Machine(tmp_path)
+    change(tmp_path, "proc/stat", content)
+    assert machine.cpu_share() is None
+
+
+def test_used_memory_is_what_nobody_else_could_have(tmp_path: Path) -> None:
+    assert Machine(tmp_path).memory_used_share() is None
+    change(tmp_path, "proc/meminfo", "MemTotal:   8000 kB\nMemFree:  100 kB\nHugePages_Total: 0")
+    assert Machine(tmp_path).memory_used_share() is None  # a kernel before 3.14
+    change(tmp_path, "proc/meminfo", "MemTotal: 8000 kB\nMemFree: 100 kB\nMemAvailable: 6000 kB")
+    assert Machine(tmp_path).memory_used_share() == 0.25
+
+
+def test_the_agents_own_memory_is_what_the_kernel_counts(tmp_path: Path) -> None:
+    assert Machine(tmp_path).own_rss_bytes() is None
+    said, seen = Machine(Path("/")).own_rss_bytes(), psutil.Process().memory_info().rss
+    assert said == pytest.approx(seen, rel=0.2)
 
 
 @pytest.mark.parametrize(

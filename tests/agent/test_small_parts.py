@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from uuid import uuid4
+
+import jwt
+import pytest
 
 from device_agent.backoff import Backoff
+from device_agent.identity import ASSERTION_S, Identity
 from device_agent.screen import draw
 from device_agent.status import Status
 from device_agent.summaries import Summaries
@@ -116,13 +123,56 @@ def test_the_screen_says_what_is_wrong_in_words() -> None:
     assert "Start it with" in draw(None, is_running=False)
 
 
-def test_the_agent_loads_no_runtime_tuf_or_paho_before_they_are_wanted() -> None:
+HEAVY = (
+    "numpy", "cv2", "onnxruntime", "openvino", "django", "tuf", "paho", "psutil", "jwt",
+    "cryptography.x509", "charset_normalizer", "chardet", "yaml",
+)  # fmt: skip
+
+
+def test_the_agent_loads_nothing_heavy_before_it_is_wanted() -> None:
+    script = f"import sys, device_agent.agent\nprint(sorted(set({HEAVY}) & set(sys.modules)))"
+    assert run_apart(script) == "[]"
+
+
+def test_text_of_no_encoding_is_read_as_utf_8() -> None:
     script = (
-        "import sys, device_agent.agent\n"
-        "heavy = {'numpy', 'cv2', 'onnxruntime', 'openvino', 'django', 'tuf', 'psutil', 'paho'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
+        "from device_agent.web import requests\n"
+        "answer = requests.Response()\n"
+        "answer._content = 'größer'.encode()\n"
+        "print(answer.text)"
     )
+    assert run_apart(script) == "größer"
+
+
+def test_what_the_agent_does_without_is_hidden_from_nobody_else() -> None:
+    said = "import sys\nprint('charset_normalizer' in sys.modules)"
+    assert run_apart(f"import device_agent.web, charset_normalizer\n{said}") == "True"
+    assert run_apart(f"import charset_normalizer, device_agent.web\n{said}") == "True"
+
+
+def test_an_assertion_is_a_token_that_another_library_believes(tmp_path: Path) -> None:
+    identity, device_id = Identity(tmp_path / "identity"), uuid4()
+    token = identity.assertion(device_id, "https://fleet.example.com/token")
+    assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "typ": "JWT"}
+    claims = jwt.decode(
+        token, identity.public_key, ["EdDSA"], audience="https://fleet.example.com/token"
+    )
+    assert (claims["iss"], claims["sub"]) == (str(device_id), str(device_id))
+    assert claims["exp"] - claims["iat"] == ASSERTION_S
+    stranger = Identity(tmp_path / "stranger").public_key
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(token, stranger, ["EdDSA"], audience="https://fleet.example.com/token")
+
+
+def run_apart(script: str) -> str:
+    """What it prints in an interpreter of its own, where nothing is loaded yet."""
     result = subprocess.run(
-        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
-    assert result.stdout.strip() == "[]"
+    assert result.stderr == ""
+    return result.stdout.strip()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import json
+import ssl
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal, get_args
 
+import certifi
 import psutil
+import yaml
 
+from inference_core.contract.device import DeviceConfig
 from inference_core.contract.serve import Camera
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import Simulator
@@ -21,6 +26,9 @@ ALLOWED_RSS_BYTES = 60_000_000
 ALLOWED_CORE_SHARE = 0.01
 POLL_S, FRAMES_PER_S = 30.0, 2.0
 SETTLE_S, WINDOW_S, WINDOWS = 15.0, 20.0, 3
+
+Ca = Literal["none", "private", "public"]
+"""Who vouches for the server: nobody (plain HTTP), one authority, or one of some 140."""
 
 
 def measure_r11() -> Figure:
@@ -56,26 +64,68 @@ def _read(agent: psutil.Process) -> tuple[int, float]:
 
 
 @contextmanager
-def _idle_agent() -> Iterator[psutil.Process]:
-    """An agent with the settings that it has in a factory, at its goal since before its start."""
+def _idle_agent(ca: Ca = "none", *, is_fresh: bool = True) -> Iterator[psutil.Process]:
+    """An agent with the settings that it has in a factory, at its goal.
+
+    ``is_fresh``: since before its start; else it has brought a second release since.
+    """
     with tempfile.TemporaryDirectory() as name:
-        repository = SignedRepository()
-        release = repository.add_release("r1", profile=PROFILE, counter=1)
-        with Simulator(repository, PROFILE) as server:
-            device = Device(Path(name), server)
-            camera = Camera(name="top", address=device.pictures.as_uri(), frames_per_s=FRAMES_PER_S)
-            config = device.config().model_copy(update={"cameras": (camera,)})
-            server.assign(release, config=config)
+        folder, repository = Path(name), SignedRepository()
+        first, second = (
+            repository.add_release(f"r{counter}", profile=PROFILE, counter=counter)
+            for counter in (1, 2)
+        )
+        context, ca_file = _make_tls(folder, ca)
+        with Simulator(repository, PROFILE, context) as server:
+            device = _FactoryDevice(folder, server, ca_file)
+            server.assign(first, config=device.factory_config())
             settled = device.once()
             if settled.returncode != 0:
                 raise RuntimeError(f"the agent did not reach its goal:\n{settled.stderr}")
-            server.poll_s = POLL_S
+            server.poll_s = POLL_S if is_fresh else 1.0
             process = device.start(**_factory_settings())
             try:
                 device.wait(lambda: server.reports[-1].running_sha256, "running")
+                if not is_fresh:
+                    server.assign(second, config=device.factory_config())
+                    device.wait(lambda: device.running == second.sha256, "running the second")
                 yield psutil.Process(process.pid)
             finally:
                 device.stop()
+
+
+def _make_tls(folder: Path, ca: Ca) -> tuple[ssl.SSLContext | None, Path | None]:
+    """TLS of the server, and the file of authorities that the agent is given."""
+    if ca == "none":
+        return None, None
+    from tests.agent.certified import make_server_tls
+
+    context, ca_file = make_server_tls(folder)
+    if ca == "public":
+        with ca_file.open("a") as file:
+            file.write(Path(certifi.where()).read_text())
+    return context, ca_file
+
+
+class _FactoryDevice(Device):
+    """Its settings are YAML, as most people write them: that costs the agent 1 MB."""
+
+    def __init__(self, folder: Path, server: Simulator, ca_file: Path | None) -> None:
+        super().__init__(folder, server)
+        self._ca_file = ca_file
+
+    def factory_config(self) -> DeviceConfig:
+        """One slow camera; samples as rarely as the default has it."""
+        camera = Camera(name="top", address=self.pictures.as_uri(), frames_per_s=FRAMES_PER_S)
+        return DeviceConfig(cameras=(camera,))
+
+    def settings(self, **changes: Any) -> Path:
+        values = json.loads(super().settings(**changes).read_text())
+        if self._ca_file:
+            values["ca_file"] = str(self._ca_file)
+        path = self.state.with_name("agent.yaml")
+        path.write_text(yaml.safe_dump(values))
+        return path
 
 
 def _factory_settings() -> dict[str, float]:
@@ -89,5 +139,16 @@ def _factory_settings() -> dict[str, float]:
     return {name: Config.model_fields[name].default for name in hurried}
 
 
+def main() -> None:
+    """What R11 and R12 do not say: by what an agent speaks, before and after a deployment."""
+    for ca in get_args(Ca):
+        for is_fresh in (True, False):
+            with _idle_agent(ca, is_fresh=is_fresh) as agent:
+                time.sleep(SETTLE_S)
+                rss, share = _read(agent)
+            age = "since its start" if is_fresh else "after a deployment"
+            print(f"{rss / 1e6:5.1f} MB  {share:.2%}  CA: {ca:<8} {age}", flush=True)
+
+
 if __name__ == "__main__":
-    print(os.linesep.join(f"{rss / 1e6:.1f} MB  {share:.2%}" for rss, share in _readings()))
+    main()
