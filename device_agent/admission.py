@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from device_agent.errors import Rejected
-from inference_core.contract.build import ParityCertificate
 from inference_core.contract.device import AgentRef
 from inference_core.contract.release import (
     ANY_PROFILE,
@@ -136,6 +135,9 @@ def judge_artifact(artifact: ArtifactRef, custom: TargetCustom) -> None:
 
 def judge_certificate(content: bytes, artifact: ArtifactRef, device: Device) -> None:
     """Refuse a parity certificate of other bytes, or of another profile."""
+    # 1.5 MB with all that it imports, which an agent that brings no release does not pay.
+    from inference_core.contract.build import ParityCertificate
+
     path = artifact.certificate.path
     try:
         certificate = ParityCertificate.model_validate_json(content)

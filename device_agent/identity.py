@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import jwt
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -82,8 +81,6 @@ class Identity:
 
     def make_csr(self, device_id: uuid.UUID) -> str:
         """A PKCS #10 request, PEM, signed with the device's own key."""
-        from cryptography import x509  # 1 MB that only a certificate for a broker pays
-
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(device_id))])
         request = x509.CertificateSigningRequestBuilder().subject_name(subject)
         return request.sign(self._key, None).public_bytes(Encoding.PEM).decode()
@@ -113,8 +110,7 @@ class Identity:
             "exp": now + ASSERTION_S,
             "jti": uuid.uuid4().hex,
         }
-        signed = f"{_part({'typ': 'JWT', 'alg': 'EdDSA'})}.{_part(claims)}"
-        return f"{signed}.{_base64url(self._key.sign(signed.encode()))}"
+        return jwt.encode(claims, self._key, algorithm="EdDSA")
 
     def _make_key(self) -> Ed25519PrivateKey:
         key = Ed25519PrivateKey.generate()
@@ -152,12 +148,3 @@ class Identity:
         except ValidationError:
             logger.warning("%s is damaged; asking for another", self._certificate_path)
             return None
-
-
-def _part(values: Mapping[str, object]) -> str:
-    """One part of a signed token in its compact form (RFC 7515, section 7.1)."""
-    return _base64url(json.dumps(values, separators=(",", ":")).encode())
-
-
-def _base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -15,8 +15,7 @@ from device_agent.errands import SELDOM_S
 from device_agent.errors import Rejected, Unavailable
 from device_agent.inference.child import Cell
 from device_agent.log import logger
-from inference_core.contract.device import Goal
-from inference_core.contract.device_build import BuildOffer
+from inference_core.contract.device import BuildOffer, Goal
 
 if TYPE_CHECKING:
     from device_agent.building.calls import BuildCalls

@@ -5,16 +5,15 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from device_agent.errors import Rejected
 from device_agent.gateway import Gateway
 from device_agent.identity import Certificate, Identity
 from device_agent.log import logger
 from inference_core.contract.device import CertificateReply, CertificateRequest, Goal
-
-if TYPE_CHECKING:  # 1 MB that an agent without a broker does not pay
-    from cryptography import x509
 
 _USED_SHARE = (0.60, 0.70)
 """Renewed when about two thirds of the life are over, each device at another moment."""
@@ -85,8 +84,6 @@ class Certificates:
 
     def _judge(self, reply: CertificateReply, device_id: str) -> None:
         """Shown to a broker, a certificate of another device would only earn refusals."""
-        from cryptography.x509.oid import NameOID
-
         first = _load(reply)
         common = first.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         names = [str(name.value) for name in common]
@@ -95,8 +92,6 @@ class Certificates:
 
 
 def _load(reply: CertificateReply) -> x509.Certificate:
-    from cryptography import x509
-
     try:
         x509.load_pem_x509_certificates(reply.ca.encode())
         return x509.load_pem_x509_certificates(reply.certificate.encode())[0]

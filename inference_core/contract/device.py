@@ -9,12 +9,11 @@ from uuid import UUID
 from pydantic import Field
 
 from inference_core.contract.base import Message, Sha256, Slug, added
-from inference_core.contract.device_build import BuildOffer
 from inference_core.contract.release import TargetRef
 from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera
 from inference_core.contract.window import UpdateWindow
-from inference_core.contract.words import DeploymentPhase, FailureCause
+from inference_core.contract.words import DeploymentPhase, FailureCause, RuntimeName
 
 REPORT_HEADER = "Linewarden-Report"
 """Request header of ``GET goal``: a ``Report`` as compact JSON."""
@@ -175,6 +174,15 @@ class AgentRef(Message):
 
     target: TargetRef
     version: str = Field(pattern=r"^[0-9][0-9a-z.-]{0,39}$")
+
+
+class BuildOffer(Message):
+    """In a goal: this device may build this now, and no other device may meanwhile."""
+
+    turn: int = Field(ge=1)
+    build: int = Field(ge=1)
+    runtime: RuntimeName
+    download_bytes: int = Field(ge=0, description="Of the model and both sets.")
 
 
 class Goal(Message):

@@ -13,7 +13,6 @@ from inference_core.contract.base import Message, Sha256
 from inference_core.contract.build import ParityLimits, ProfileSpec
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
-from inference_core.contract.words import RuntimeName
 
 MAX_PIECE_BYTES = 2 * 1024 * 1024
 """One piece of an artifact on its way to the server."""
@@ -23,15 +22,6 @@ OFFSET_HEADER = "Linewarden-Offset"
 
 MAX_BUILD_LOG = 32_000
 """Characters of a build's log that are kept, the newest."""
-
-
-class BuildOffer(Message):
-    """In a goal: this device may build this now, and no other device may meanwhile."""
-
-    turn: int = Field(ge=1)
-    build: int = Field(ge=1)
-    runtime: RuntimeName
-    download_bytes: int = Field(ge=0, description="Of the model and both sets.")
 
 
 class BuildFile(Message):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from inference_core.contract.device_build import BuildFile, BuildLease, BuildOffer, BuildSet
+from inference_core.contract.device import BuildOffer
+from inference_core.contract.device_build import BuildFile, BuildLease, BuildSet
 from server.builds.models import Build, BuildTurn
 from server.builds.selectors import limits_of
 from server.builds.services.leases import LEASE_S

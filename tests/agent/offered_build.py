@@ -8,13 +8,13 @@ from typing import Any
 
 from inference_core.contract.base import Message
 from inference_core.contract.build import BuildJob, BuildOutcome
+from inference_core.contract.device import BuildOffer
 from inference_core.contract.device_build import (
     OFFSET_HEADER,
     BuildBeat,
     BuildClosing,
     BuildFile,
     BuildLease,
-    BuildOffer,
     BuildReason,
     BuildSet,
     PieceReply,

@@ -26,8 +26,8 @@ from device_agent.journal import Journal
 from device_agent.screen import draw
 from device_agent.status import BuildStatus, Status, read_status
 from inference_core.contract.build import BuildJob
-from inference_core.contract.device import EnrolmentRequest, Goal
-from inference_core.contract.device_build import BuildFile, BuildOffer
+from inference_core.contract.device import BuildOffer, EnrolmentRequest, Goal
+from inference_core.contract.device_build import BuildFile
 from inference_core.contract.results import FrameResult
 from inference_core.contract.serve import FrameDone
 from inference_core.contract.telemetry import Health, Summary

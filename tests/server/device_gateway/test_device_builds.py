@@ -19,8 +19,8 @@ from pytest_django import (
 from rest_framework.test import APIClient
 
 from inference_core.contract.build import BuildOutcome, ParityCertificate, ParityLimits
-from inference_core.contract.device import Goal
-from inference_core.contract.device_build import MAX_PIECE_BYTES, BuildLease, BuildOffer
+from inference_core.contract.device import BuildOffer, Goal
+from inference_core.contract.device_build import MAX_PIECE_BYTES, BuildLease
 from inference_core.contract.window import UpdateWindow
 from server.accounts.models import AuditEntry, Role
 from server.builds import dispatch, selectors, services, worker
