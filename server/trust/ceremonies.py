@@ -90,6 +90,7 @@ def _take_in(documents: Documents, actor: str) -> Outcome:
         return Outcome(request)
     if request is None:
         raise Conflict(_OLD)
+    judging.keep_what_counts(documents, judging.count_signatures(documents, _served(documents)))
     request.documents = judging.to_json(documents)
     request.save(update_fields=["documents"])
     return Outcome(request, counts)
@@ -222,9 +223,9 @@ def _publish(documents: Documents, actor: str) -> None:
     """Store what is signed and everything that follows from it."""
     served = _served(documents)
     judging.check_versions(documents, served)
-    counts = judging.count_signatures(documents, served)
+    judging.keep_what_counts(documents, judging.count_signatures(documents, served))
     for role, metadata in documents.items():
-        body = judging.to_bytes(metadata, counts, role)
+        body = judging.to_bytes(metadata)
         storing.store_body(role, metadata.signed.version, body, metadata.signed)
         if role.startswith(COSIGNED):
             cosigning.take_over(role, metadata.signed)
