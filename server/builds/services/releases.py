@@ -10,6 +10,7 @@ from inference_core.contract.release import (
     MAX_RELEASE_BYTES,
     ReleaseManifest,
     TargetCustom,
+    artifact_path,
     release_path,
 )
 from server.builds import dispatch
@@ -22,6 +23,7 @@ from server.lib import blobs, clock
 from server.lib.errors import Conflict, Invalid
 from server.registry.models import Release
 from server.trust.repository import TargetToSign
+from server.trust.selectors import withdrawn_paths
 from server.trust.services import publish_targets
 from server.trust.waiting import profiles_to_renew, waiting_paths, waiting_profiles
 
@@ -38,7 +40,7 @@ def sign_waiting_releases() -> int:
     What waits for the signature of a person is asked for once it has come.
     """
     sent, waiting = 0, waiting_profiles()
-    for artifact in unsigned_artifacts().exclude(profile__name__in=waiting):
+    for artifact in _not_withdrawn(unsigned_artifacts().exclude(profile__name__in=waiting)):
         sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
     for profile in profiles_in_use().exclude(name__in=waiting):
         unsigned = Release.objects.exclude(targets__profile=profile).order_by("-counter")
@@ -56,6 +58,13 @@ def ask_builders_to_renew() -> int:
     return sum(
         dispatch.send_once(RENEW_PROFILE, profile.pk, profile=profile.name) for profile in profiles
     )
+
+
+def _not_withdrawn(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Another version may have given the very bytes that nobody vouches for any more."""
+    found = [(artifact_path(each.profile.name, each.sha256), each) for each in artifacts]
+    withdrawn = withdrawn_paths(path for path, _ in found)
+    return [artifact for path, artifact in found if path not in withdrawn]
 
 
 def _not_waiting(releases: Iterable[Release], profile: HardwareProfile) -> list[Release]:
