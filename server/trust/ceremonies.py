@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from inference_core.contract.release import ANY_PROFILE
 from server.accounts import audit
 from server.lib import clock
-from server.lib.errors import Conflict, Invalid, NotFound
-from server.trust import cosigning, judging, keys, repository, storing, wishes
+from server.lib.errors import Conflict, NotFound
+from server.trust import cosigning, judging, keys, profile_roles, repository, storing, wishes
 from server.trust.judging import Count, Documents
 from server.trust.models import MetadataFile, SigningRequest
 from server.trust.repository import COSIGNED
@@ -90,6 +88,7 @@ def _take_in(documents: Documents, actor: str) -> Outcome:
         return Outcome(request)
     if request is None:
         raise Conflict(_OLD)
+    judging.keep_what_counts(documents, judging.count_signatures(documents, _served(documents)))
     request.documents = judging.to_json(documents)
     request.save(update_fields=["documents"])
     return Outcome(request, counts)
@@ -118,50 +117,6 @@ def request_about(subject: str) -> SigningRequest:
 def missing_signatures(request: SigningRequest) -> list[Count]:
     """What an open request still lacks."""
     return _missing(judging.parse(request.documents))
-
-
-def wish_top_level(*, keyholders: dict[str, tuple[Sequence[Key], int]], actor: str) -> None:
-    """New keys of ``root`` and ``targets``, each with how many of them must sign."""
-    for role, (found, threshold) in keyholders.items():
-        wishes.wish(role=role, profile="", keys=found, threshold=threshold, actor=actor)
-
-
-def wish_online(*, roles: Sequence[str], actor: str) -> None:
-    """New keys, made on this machine, for ``snapshot`` or ``timestamp``."""
-    for role in roles:
-        key = _wished_here(role) or keys.make_next_key(role)
-        wishes.wish(role=role, profile="", keys=[key], threshold=1, actor=actor)
-
-
-def wish_builder(*, profile: str, actor: str, is_added: bool = False) -> Key:
-    """A new key, made on this machine, for ``profile``; beside the old one where ``is_added``."""
-    role = storing.role_of(profile)
-    key = _wished_here(role) or keys.make_next_key(role)
-    old = storing.standing(role) if is_added else None
-    wished = [*(old.keys if old else ()), key]
-    wishes.wish(role=role, profile=profile, keys=wished, threshold=1, actor=actor)
-    return key
-
-
-def wish_persons(*, profile: str, persons: Sequence[Key], actor: str) -> None:
-    """Let one of ``persons`` sign releases of ``profile`` beside its builder; none: no longer."""
-    if profile == ANY_PROFILE:
-        raise Invalid("Agents are signed by their role alone.")
-    role, threshold = repository.cosigned_role(profile), 2 if persons else 0
-    builder = storing.standing(storing.role_of(profile))
-    if builder is None:
-        raise NotFound(f"Nobody signs for {profile} yet, so that nobody can sign as well.")
-    if {key.keyid for key in persons} & set(builder.keyids):
-        raise Invalid("The builder's own key is no second signature.")
-    wishes.wish(role=role, profile=profile, keys=persons, threshold=threshold, actor=actor)
-
-
-def _wished_here(role: str) -> Key | None:
-    """The key that is wished for already, where it was made on this machine."""
-    row = wishes.open_wishes().filter(role=role).first()
-    found = storing.standing(role) if newest("root") else None
-    new = [k for k in (row.keys if row else ()) if not found or k not in found.keyids]
-    return next((signer.public_key for signer in keys.signers_among(role, new)), None)
 
 
 def _compose() -> Documents:
@@ -222,9 +177,9 @@ def _publish(documents: Documents, actor: str) -> None:
     """Store what is signed and everything that follows from it."""
     served = _served(documents)
     judging.check_versions(documents, served)
-    counts = judging.count_signatures(documents, served)
+    judging.keep_what_counts(documents, judging.count_signatures(documents, served))
     for role, metadata in documents.items():
-        body = judging.to_bytes(metadata, counts, role)
+        body = judging.to_bytes(metadata)
         storing.store_body(role, metadata.signed.version, body, metadata.signed)
         if role.startswith(COSIGNED):
             cosigning.take_over(role, metadata.signed)
@@ -250,7 +205,7 @@ def _follow_builders(targets: Targets) -> None:
         profile = storing.profile_of(role)
         cosigning.follow_keys(profile)
         if not storing.is_current(role) and storing.can_sign(role):
-            storing.store_profile(profile)
+            profile_roles.store_profile(profile)
 
 
 def _follow_persons(served: Documents, targets: Targets) -> None:
@@ -263,7 +218,7 @@ def _follow_persons(served: Documents, targets: Targets) -> None:
         # Elsewhere, its builder finds what waits and signs it.
         rows.update(waits_since=None if is_here else clock.now())
         if is_here:
-            storing.store_profile(profile)
+            profile_roles.store_profile(profile)
 
 
 def _targets_of(served: Documents) -> Targets | None:

@@ -11,7 +11,7 @@ from tuf.api.metadata import Metadata, Targets
 from server.accounts import audit
 from server.lib import blobs, clock
 from server.lib.errors import NotFound
-from server.trust import bins, judging, keys, repository, storing
+from server.trust import bins, judging, keys, profile_roles, repository, storing
 from server.trust.models import SignedTarget, SigningRequest
 from server.trust.repository import COSIGNED, cosigned_role
 from server.trust.selectors import newest
@@ -109,7 +109,7 @@ def withdraw(*, profile: str, sha256: str, actor: str) -> list[str]:
     gone = [*artifacts, *releases]
     found = SignedTarget.objects.filter(pk__in=[row.pk for row in gone])
     found.update(withdrawn_at=clock.now())
-    storing.store_profile(profile, {row.place for row in gone})
+    profile_roles.store_profile(profile, {row.place for row in gone})
     storing.store_snapshot()
     audit.record(
         actor=actor,
@@ -148,5 +148,5 @@ def _release_waiting(profile: str) -> None:
     """Nobody else need sign any more: the builder's role vouches for what waited."""
     rows = releases_of(profile).exclude(waits_since=None)
     if rows.update(waits_since=None):
-        storing.store_profile(profile)
+        profile_roles.store_profile(profile)
         storing.store_snapshot()

@@ -50,11 +50,16 @@ def to_json(documents: Documents) -> dict[str, Any]:
     return {role: metadata.to_dict() for role, metadata in documents.items()}
 
 
-def to_bytes(metadata: Metadata[Any], counts: list[Count], role: str) -> bytes:
-    """Metadata as it is served: with the signatures that count, and no others."""
-    good = {keyid for count in counts if count.role == role for keyid in count.signed}
-    for keyid in set(metadata.signatures) - good:
-        del metadata.signatures[keyid]
+def keep_what_counts(documents: Documents, counts: list[Count]) -> None:
+    """Drop signatures of strangers, and those that do not verify."""
+    for role, metadata in documents.items():
+        good = {keyid for count in counts if count.role == role for keyid in count.signed}
+        for keyid in set(metadata.signatures) - good:
+            del metadata.signatures[keyid]
+
+
+def to_bytes(metadata: Metadata[Any]) -> bytes:
+    """Metadata as it is served."""
     return metadata.to_bytes(JSONSerializer(compact=True))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from inference_core.contract.release import TargetCustom
@@ -68,7 +70,7 @@ class RoleWish(models.Model):
 
     role = models.CharField(max_length=120)
     profile = models.SlugField(max_length=100, blank=True, help_text="Empty: a top-level role.")
-    keys = models.JSONField(help_text="Public keys as TUF writes them, by key id.")
+    public_keys = models.JSONField(help_text="As TUF writes them, each with its keyid, in order.")
     threshold = models.PositiveSmallIntegerField()
     made_at = models.DateTimeField()
     made_by = models.CharField(max_length=200)
@@ -83,7 +85,15 @@ class RoleWish(models.Model):
         ordering = ["made_at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.threshold} of {len(self.keys)} keys"
+        return f"{self.role}: {self.threshold} of {len(self.public_keys)} keys"
+
+    @property
+    def keys(self) -> dict[str, dict[str, Any]]:
+        """By key id, in the order that was wished for; PostgreSQL keeps it in lists only."""
+        return {
+            each["keyid"]: {name: value for name, value in each.items() if name != "keyid"}
+            for each in self.public_keys
+        }
 
 
 class SigningRequest(models.Model):

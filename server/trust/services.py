@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from inference_core.contract.release import ANY_PROFILE
 from server.lib import blobs, clock
 from server.lib.errors import Conflict, NotFound, Unavailable
-from server.trust import bins, cosigning, keys, repository, storing, wishes
+from server.trust import bins, cosigning, keys, profile_roles, repository, storing, wishes
 from server.trust.models import MetadataFile, SignedTarget, SigningRequest
 from server.trust.repository import COSIGNED, TargetToSign
 from server.trust.selectors import newest
@@ -165,7 +165,7 @@ def _delegate(profile: str) -> None:
 
 
 def _store_all(profile: str) -> None:
-    storing.store_profile(profile)
+    profile_roles.store_profile(profile)
     storing.store_snapshot()
 
 
@@ -183,7 +183,7 @@ def _insert_targets(profile: str, targets: Sequence[TargetToSign]) -> None:
     SignedTarget.objects.bulk_create(new)
     places = {row.place for row in new if row.waits_since is None}
     if places:
-        storing.store_profile(profile, places)
+        profile_roles.store_profile(profile, places)
         storing.store_snapshot()
 
 
@@ -228,6 +228,6 @@ def _renew_all(roles: Sequence[str]) -> list[str]:
             signed.expires = repository.expiry(signer, clock.now())
             storing.store(signer, signed, signers)
         else:
-            storing.store_profile(storing.profile_of(signer))
+            profile_roles.store_profile(storing.profile_of(signer))
         renewed += signed_by_it
     return renewed

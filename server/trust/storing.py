@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Max, Min
 from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.exceptions import UnsignedMetadataError
-from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 
 from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE, profile_role
 from server.lib import clock
 from server.lib.errors import Invalid
 from server.trust import bins, keys, repository
 from server.trust.models import MetadataFile, SignedTarget
-from server.trust.repository import AnyRole, TargetToSign, cosigned_role
-from server.trust.selectors import newest, served_targets
+from server.trust.repository import AnyRole, TargetToSign
+from server.trust.selectors import newest
 
 TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
 ONLINE = ("snapshot", "timestamp")
@@ -176,11 +176,6 @@ def is_ending(role: str) -> bool:
     return ends is not None and ends - clock.now() < repository.lifetime(role) / 3
 
 
-def store_profile(profile: str, changed: Collection[str] | None = None) -> None:
-    """Sign what a profile vouches for, or only what holds the ``changed`` places."""
-    _ProfileWriter(profile).write(changed)
-
-
 def store_snapshot() -> None:
     """Pin the newest version of everything, and announce it."""
     others = MetadataFile.objects.exclude(role__in=["root", *ONLINE]).order_by("role")
@@ -200,64 +195,3 @@ def store_timestamp() -> None:
 def to_sign(rows: Iterable[SignedTarget]) -> list[TargetToSign]:
     """Rows as metadata has them."""
     return [TargetToSign(t.path, t.sha256, t.length, t.custom_fields) for t in rows]
-
-
-class _ProfileWriter:
-    """Writes the role of one profile and its bins; loads its key once."""
-
-    def __init__(self, profile: str) -> None:
-        self._profile, self._role = profile, role_of(profile)
-        found = standing(self._role)
-        self._signers = local_signers(self._role, found)
-        self._keys, self._threshold = (found.keys, found.threshold) if found else ((), 1)
-        rows = served_targets().filter(profile=profile)
-        is_cosigned = standing(cosigned_role(profile)) is not None
-        self._rows = rows.exclude(place__startswith=bins.RELEASES) if is_cosigned else rows
-        self._expires = repository.expiry(self._role, clock.now())
-
-    def write(self, changed: Collection[str] | None) -> None:
-        before = self._digits_before()
-        digits = {family: max(before[family], self._digits(family)) for family in before}
-        if changed is None or digits != before or not is_current(self._role):
-            self._write_top(digits)
-            changed = None
-        elif any(not digits.get(place[:1], 0) for place in changed):
-            self._write_top(digits)
-        for family, count in digits.items():
-            wanted = {place[: count + 1] for place in changed} if changed is not None else None
-            for place in bins.bins_of(family, count):
-                if wanted is None or place in wanted:
-                    self._write_bin(place)
-
-    def _digits_before(self) -> dict[str, int]:
-        table: dict[str, DelegatedRole] = {}
-        if newest(self._role) is not None:
-            signed = read(self._role)
-            if isinstance(signed, Targets) and signed.delegations:
-                table = signed.delegations.roles or {}
-        return bins.digits_in(self._profile, table)
-
-    def _digits(self, family: str) -> int:
-        return bins.digits_for(self._rows.filter(place__startswith=family).count())
-
-    def _write_top(self, digits: bins.Digits) -> None:
-        rows = self._rows
-        for family, count in digits.items():
-            if count:
-                rows = rows.exclude(place__startswith=family)
-        keyids = [key.keyid for key in self._keys]
-        # Bins of artifacts go first: those of releases are told by hashes, which any path may have.
-        delegated = [
-            bins.delegated_bin(self._profile, place, list(keyids), self._threshold)
-            for family, count in digits.items()
-            for place in bins.bins_of(family, count)
-        ]
-        signed = repository.make_profile_targets(
-            to_sign(rows), self._expires, delegated, self._keys
-        )
-        store(self._role, signed, self._signers)
-
-    def _write_bin(self, place: str) -> None:
-        rows = to_sign(self._rows.filter(place__startswith=place))
-        signed = repository.make_profile_targets(rows, self._expires)
-        store(bins.role_of_bin(self._profile, place), signed, self._signers)

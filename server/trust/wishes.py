@@ -43,7 +43,7 @@ def wish(*, role: str, profile: str, keys: Sequence[Key], threshold: int, actor:
     return RoleWish.objects.create(
         role=role,
         profile=profile,
-        keys=body,
+        public_keys=[{"keyid": keyid, **found} for keyid, found in body.items()],
         threshold=threshold,
         made_at=clock.now(),
         made_by=actor,

@@ -10,6 +10,7 @@ from inference_core.contract.release import (
     MAX_RELEASE_BYTES,
     ReleaseManifest,
     TargetCustom,
+    artifact_path,
     pipeline_certificate_path,
     release_path,
 )
@@ -27,6 +28,7 @@ from server.lib import blobs, clock
 from server.lib.errors import Conflict, Invalid
 from server.registry.models import Release
 from server.trust.repository import TargetToSign
+from server.trust.selectors import withdrawn_paths
 from server.trust.services import publish_targets
 from server.trust.waiting import profiles_to_renew, waiting_paths, waiting_profiles
 
@@ -43,7 +45,7 @@ def sign_waiting_releases() -> int:
     What waits for the signature of a person is asked for once it has come.
     """
     sent, waiting = 0, waiting_profiles()
-    for artifact in unsigned_artifacts().exclude(profile__name__in=waiting):
+    for artifact in _not_withdrawn(unsigned_artifacts().exclude(profile__name__in=waiting)):
         queue = dispatch.signing_queue_of(artifact.profile)
         sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, queue=queue)
     for profile in profiles_in_use().exclude(name__in=waiting):
@@ -79,6 +81,13 @@ def ask_builders_to_renew() -> int:
         dispatch.send_once(RENEW_PROFILE, profile.pk, queue=dispatch.signing_queue_of(profile))
         for profile in profiles
     )
+
+
+def _not_withdrawn(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Another version may have given the very bytes that nobody vouches for any more."""
+    found = [(artifact_path(each.profile.name, each.sha256), each) for each in artifacts]
+    withdrawn = withdrawn_paths(path for path, _ in found)
+    return [artifact for path, artifact in found if path not in withdrawn]
 
 
 def _not_waiting(releases: Iterable[Release], profile: HardwareProfile) -> list[Release]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from inference_core.contract.release import ANY_PROFILE
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
-from server.trust import ceremonies, keys, standings
+from server.trust import ceremonies, keys, rotations, standings
 from server.trust.ceremonies import Outcome
 from server.trust.console.offline import missing_sentence
 from server.trust.holders import Keyholders, read_keyholders
@@ -30,8 +30,8 @@ def init(options: argparse.Namespace) -> int:
     if set(holders) != {"root", "targets"}:
         raise Invalid("Name the public keys of both: --root FILE --targets FILE.")
     if newest("root") is None:
-        ceremonies.wish_online(roles=[r for r in ONLINE if not _is_wished(r)], actor=_actor())
-    ceremonies.wish_top_level(
+        rotations.wish_online(roles=[r for r in ONLINE if not _is_wished(r)], actor=_actor())
+    rotations.wish_top_level(
         keyholders={role: (found.public, found.threshold) for role, found in holders.items()},
         actor=_actor(),
     )
@@ -45,13 +45,13 @@ def rotate(options: argparse.Namespace) -> int:
         holders = _keyholders(options, (role,))
         if not holders:
             raise Invalid(f"Name the public keys that shall hold it: --{role} FILE.")
-        ceremonies.wish_top_level(
+        rotations.wish_top_level(
             keyholders={r: (found.public, found.threshold) for r, found in holders.items()},
             actor=_actor(),
         )
         return _ask(options.to)
     if role == "online" or role in ONLINE:
-        ceremonies.wish_online(roles=ONLINE if role == "online" else [role], actor=_actor())
+        rotations.wish_online(roles=ONLINE if role == "online" else [role], actor=_actor())
         return _ask(options.to)
     return _rotate_builder(options)
 
@@ -81,7 +81,7 @@ def cosign(options: argparse.Namespace) -> int:
     if bool(options.person) == options.off:
         raise Invalid("Name the public keys of persons with --person, or say --off.")
     persons = [key for path in options.person for key in read_keyholders(path).public]
-    ceremonies.wish_persons(profile=options.profile, persons=persons, actor=_actor())
+    rotations.wish_persons(profile=options.profile, persons=persons, actor=_actor())
     return _ask(options.to)
 
 
@@ -127,7 +127,7 @@ def _rotate_builder(options: argparse.Namespace) -> int:
     profile = ANY_PROFILE if options.role == "agent" else options.role
     if standing(role_of(profile)) is None:
         raise Invalid(f"There is no role or profile {options.role!r} that has a key.")
-    key = ceremonies.wish_builder(profile=profile, actor=_actor(), is_added=options.add)
+    key = rotations.wish_builder(profile=profile, actor=_actor(), is_added=options.add)
     _say(f"The new key, made on this machine: {fingerprint(key)}")
     return _ask(options.to)
 

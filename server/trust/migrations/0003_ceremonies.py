@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('role', models.CharField(max_length=120)),
                 ('profile', models.SlugField(blank=True, help_text='Empty: a top-level role.', max_length=100)),
-                ('keys', models.JSONField(help_text='Public keys as TUF writes them, by key id.')),
+                ('public_keys', models.JSONField(help_text='As TUF writes them, each with its keyid, in order.')),
                 ('threshold', models.PositiveSmallIntegerField()),
                 ('made_at', models.DateTimeField()),
                 ('made_by', models.CharField(max_length=200)),

@@ -165,6 +165,10 @@ def test_a_withdrawn_artifact_is_missing_and_never_signed_again(
     other = create_release(
         name="r2", pipeline=pipeline(), versions={MODEL: "1.0.0"}, notes="", actor=ACTOR
     )
+    Artifact.objects.update(signed_at=None)  # as of another version with the same bytes
+    sweep()
+    assert sent == []
+    Artifact.objects.update(signed_at=clock.now())
     sweep()
     assert sent == []
     assert why_missing(other, device) == "withdrawn"
