@@ -136,7 +136,9 @@ def update_facts(*, device: Device, facts: DeviceFacts) -> str:
 
     The profile stays: a person decides what a device is.
     """
-    row = Device.objects.select_for_update().select_related("profile").get(pk=device.pk)
+    # Not the profile too: a whole fleet that starts at once would queue for that one row.
+    devices = Device.objects.select_for_update(of=("self",)).select_related("profile")
+    row = devices.get(pk=device.pk)
     before, row.misfit = row.misfit, misfit_of(row.profile, facts)
     row.facts = facts.model_dump(mode="json")
     row.save(update_fields=["facts", "misfit"])

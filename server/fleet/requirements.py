@@ -14,6 +14,9 @@ from inference_core.contract.device import DeviceFacts
 from inference_core.contract.words import RuntimeName
 
 _SAME_ARCHITECTURE = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+MAX_TOLD = 100
+"""Characters of what a device says that go into a sentence."""
+
 _TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 
 
@@ -46,9 +49,10 @@ class Finding:
         return bool(self.has) and not self.is_met
 
     def __str__(self) -> str:
+        told = self.has if len(self.has) <= MAX_TOLD else f"{self.has[:MAX_TOLD]}…"
         if self.is_met:
-            return f"{self.what} {self.has}"
-        has = f"has {self.has}" if self.has else "does not say that it has it"
+            return f"{self.what} {told}"
+        has = f"has {told}" if told else "does not say that it has it"
         return f"needs {self.what} {self.needs}, the device {has}"
 
 

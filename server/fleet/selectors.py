@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from inference_core.contract.device import DeviceConfig
 from server.accounts.models import Role, User
@@ -171,9 +171,11 @@ def profiles_counted(user: Caller) -> QuerySet[HardwareProfile]:
     """All profiles, with their devices within the scope and their artifacts counted."""
     sites = site_names(user)
     seen = None if sites is None else Q(devices__line__site__name__in=sites)
+    # A query each: joined, every device would meet every artifact of its profile.
+    itself = HardwareProfile.objects.filter(pk=OuterRef("pk")).order_by()
     return HardwareProfile.objects.order_by("name").annotate(
-        device_count=Count("devices", filter=seen, distinct=True),
-        artifact_count=Count("artifacts", distinct=True),
+        device_count=Subquery(itself.annotate(n=Count("devices", filter=seen)).values("n")),
+        artifact_count=Subquery(itself.annotate(n=Count("artifacts")).values("n")),
     )
 
 

@@ -73,3 +73,46 @@ def test_the_package_can_be_entered_without_starting_a_thread() -> None:
     child = run_child("import os; print(len(os.listdir('/proc/self/task')))")
 
     assert child.stdout == "1\n", child.stderr
+
+
+def test_without_a_namespace_a_filter_takes_the_network_and_leaves_local_sockets() -> None:
+    child = run_child(
+        """
+from inference_core.inspection import seccomp
+server = socket.create_server(("127.0.0.1", 0))
+print(seccomp.deny_sockets())
+socket.socket(socket.AF_UNIX).close()
+for kind in (socket.AF_INET, socket.AF_INET6):
+    try:
+        socket.socket(kind)
+    except PermissionError:
+        print("denied")
+import subprocess
+print(subprocess.run(["true"]).returncode)
+"""
+    )
+
+    assert child.stdout.split() == ["True", "denied", "denied", "0"], child.stderr
+
+
+def test_a_sealed_process_has_threads_and_starts_no_other_process() -> None:
+    child = run_child(
+        """
+import os, subprocess
+waiting = threading.Event()
+early = threading.Thread(target=waiting.wait)
+early.start()
+print(sandbox.seal())
+for act in (os.fork, lambda: subprocess.run(["true"]), lambda: os.execv("/bin/true", ["true"])):
+    try:
+        act()
+    except PermissionError:
+        print("denied")
+late = threading.Thread(target=lambda: print("thread"))
+late.start()
+late.join()
+waiting.set()
+"""
+    )
+
+    assert child.stdout.split() == ["True", "denied", "denied", "denied", "thread"], child.stderr

@@ -37,6 +37,7 @@ from inference_core.picture import read_picture
 from inference_core.pipeline.wire import EXIT_ORPHANED
 from inference_core.signals.quality import measure_quality
 from tests.core.core_models import segmenter, write_fake
+from tests.core.onnx_models import brightness_manifest, brightness_model, save
 
 DIGEST = "ab" * 32
 PATIENCE_S = 30
@@ -319,6 +320,21 @@ def test_a_load_that_fails_is_fatal_and_says_why(start: Start) -> None:
     assert fatal.cause is FailureCause.LOAD_FAILED
     assert fatal.detail == "the weights are gone"
     assert child.exit_code() == 1
+
+
+def test_what_was_certified_for_another_device_is_not_run_on_the_processor(
+    start: Start, tmp_path: Path, pictures: Path
+) -> None:
+    job = make_job(tmp_path, pictures, {}, {}).model_dump()
+    artifact = job["release"]["artifacts"]["d"]
+    artifact.update(
+        runtime="openvino", compute_device="npu", manifest=brightness_manifest().model_dump()
+    )
+    model = save(brightness_model(), tmp_path / "model.onnx")
+    child = start({"release": job["release"], "artifacts": {"d": str(model)}})
+    fatal = child.wait_for(Fatal)
+    assert fatal.cause is FailureCause.LOAD_FAILED
+    assert "finds no NPU here" in fatal.detail
 
 
 def test_an_absent_artifact_is_fatal(start: Start, tmp_path: Path) -> None:

@@ -139,6 +139,11 @@ def test_another_tensorrt_is_a_near_miss_that_says_what_differs() -> None:
     assert nearest.why == "needs TensorRT 10.3, the device has 10.7.0"
 
 
+def test_a_device_that_tells_a_novel_gets_a_short_answer() -> None:
+    near = match_profiles(facts(with_software(tensorrt="10.7" + "." * 9_000))).near
+    assert len(near[0].why) < 250
+
+
 def test_a_version_is_compared_by_its_numbers() -> None:
     assert match_profiles(facts(with_software(tensorrt="10.30.0"))).fitting == ()
 
