@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from inference_core.contract.build import BUILD_EVENT, BuildOutcome, BuildProgress
 from inference_core.contract.recipe import BuildRecipe
 from server.builds.models import Build
-from server.builds.patience import DATABASE_AWAY, let_go_of_database
+from server.builds.patience import DATABASE_AWAY, OUTAGE_S, let_go_of_database
 from server.builds.services.keys import settle_key
 from server.builds.services.leases import LEASE_S, extend_lease
 
@@ -63,10 +63,10 @@ class Monitor:
             self.settle()
             is_held = self.is_needless or self._store()
         except DATABASE_AWAY as error:
-            # A database that restarts: the child works on for as long as the lease is ours.
+            # A database that restarts: the child works on, and the lease is most likely still ours.
             let_go_of_database()
             logger.warning("build %s: the lease could not be extended: %s", self._build.pk, error)
-            return now - self._held_at > LEASE_S
+            return now - self._held_at > OUTAGE_S
         self._held_at = now
         return self.is_needless or not is_held
 

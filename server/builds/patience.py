@@ -1,4 +1,4 @@
-"""Waits for a database that restarts, for as long as the lease of a build lasts."""
+"""Waits for a database that restarts: the work of an hour is worth minutes of asking again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from server.builds.services.leases import LEASE_S
 T = TypeVar("T")
 DATABASE_AWAY = (OperationalError, InterfaceError)
 RETRY_S = 0.5
+OUTAGE_S = max(LEASE_S, 300.0)
+"""Longer than a lease: nobody else can take it from a database that is away."""
 logger = logging.getLogger(__name__)
 
 
@@ -25,7 +27,7 @@ def let_go_of_database() -> None:
 
 def with_patience(act: Callable[[], T]) -> T:
     """What ``act`` returns, tried again while the database is away. It may run twice."""
-    deadline = time.monotonic() + LEASE_S
+    deadline = time.monotonic() + OUTAGE_S
     while True:
         try:
             return act()

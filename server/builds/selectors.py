@@ -103,7 +103,7 @@ def unserved_queues(profiles: Iterable[HardwareProfile]) -> dict[str, str]:
             served.add(builder.profile_id)
     return {
         name: f"no builder serves the queue of profile {name}: {foreign.get(pk, '')}"
-        f"start one on such hardware with `python -m server build-worker --profile {name}`"
+        f"start one on such hardware with: python -m server build-worker --profile {name}"
         for pk, name in wanted.items()
         if pk not in served
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -71,6 +72,21 @@ def test_a_build_whose_child_is_killed_is_run_again(plant: Plant) -> None:
     assert plant.artifacts_of(build) == 1
 
 
+def test_a_build_that_hangs_is_ended_by_the_hard_limit(plant: Plant) -> None:
+    plant.kill("builder")
+    plant.start_builder("impatient-builder", LINEWARDEN_BUILD_TIMEOUT_S="20")
+    build = plant.next_build()
+    child = plant.wait_for_child(build)
+    os.kill(child, signal.SIGSTOP)
+
+    state, attempts, reason = plant.wait_for_end(build)
+
+    assert (state, attempts) == ("failed", 1)
+    assert "did not end within 20 s" in reason
+    assert not Path(f"/proc/{child}").exists()
+    plant.kill("impatient-builder")
+
+
 def test_a_build_whose_host_is_killed_is_run_again_when_its_lease_ends(plant: Plant) -> None:
     build = plant.next_build()
     child = plant.wait_for_child(build)
@@ -107,29 +123,21 @@ def test_a_build_longer_than_the_visibility_timeout_makes_one_artifact(plant: Pl
     plant.kill("second")
 
 
-def test_a_build_that_hangs_is_ended_by_the_hard_limit(plant: Plant) -> None:
-    build = plant.next_build()
-    child = plant.wait_for_child(build)
-    os.kill(child, signal.SIGSTOP)
-
-    state, attempts, reason = plant.wait_for_end(build)
-
-    assert (state, attempts) == ("failed", 1)
-    assert "did not end within 30 s" in reason
-    assert not Path(f"/proc/{child}").exists()
-
-
-def test_a_database_that_restarts_during_a_build_costs_nothing(plant: Plant) -> None:
+def test_a_database_that_restarts_during_a_build_costs_an_attempt_at_most(plant: Plant) -> None:
     build = plant.next_build()
     child = plant.wait_for_child(build)
     os.kill(child, signal.SIGSTOP)
     plant.postgres.crash()
     log = plant.log_of("builder")
     wait(lambda: "the lease could not be extended" in log.read_text(), "a builder that noticed")
+    assert Path(f"/proc/{child}").exists(), "the child works on without a database"
     plant.postgres.start()
-    os.kill(child, signal.SIGCONT)
+    with contextlib.suppress(ProcessLookupError):  # its lease ended while the database was away
+        os.kill(child, signal.SIGCONT)
 
-    assert plant.wait_for_end(build)[:2] == ("succeeded", 1)
+    state, attempts, _ = plant.wait_for_end(build)
+    assert state == "succeeded"
+    assert attempts <= 2
     assert plant.artifacts_of(build) == 1
 
 

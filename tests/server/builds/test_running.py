@@ -214,7 +214,7 @@ def test_preflight_says_how_far_every_device_is(
     services.queue_missing_builds(actor="system")
     nobody = (
         "no builder serves the queue of profile x86-onnxruntime: start one on such hardware "
-        "with `python -m server build-worker --profile x86-onnxruntime`"
+        "with: python -m server build-worker --profile x86-onnxruntime"
     )
     assert whys() == [(MODEL, nobody)]
     services.announce_builder(name="b@h", problems={profile: ""})
