@@ -22,8 +22,10 @@ from inference_core.contract.device import (
     REPORT_HEADER,
     CertificateReply,
     CertificateRequest,
+    DeviceFacts,
     EnrolmentReply,
     EnrolmentRequest,
+    FactsReply,
     Goal,
     Progress,
     ProgressReply,
@@ -93,6 +95,11 @@ class Gateway:
         outcomes: dict[int, Literal["stale", "closed"]] = {409: "stale", 410: "closed"}
         reply = self._exchange.parse(ProgressReply, answer)
         return ProgressAnswer(outcomes.get(answer.response.status_code, "accepted"), reply)
+
+    def send_facts(self, facts: DeviceFacts) -> FactsReply:
+        """Tell what this box is now; a repeat is free."""
+        answer = self._call("PUT", "/facts", facts.to_json())
+        return self._exchange.parse(FactsReply, answer)
 
     def send_telemetry(self, batch: Batch) -> BatchReply:
         """Deliver a batch; what is not acknowledged is still ours to keep.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 logger = logging.getLogger("linewarden.agent")
 
@@ -60,20 +61,25 @@ def follow(path: Path, lines: int, every_s: float = 0.5) -> Iterator[str]:
     yield from (line.rstrip("\n") for line in started)
     begun = ""
     while True:
+        # Asked before the rest is read: a line that came just before a rotation is not lost.
+        is_over = _is_replaced(path, file)
         while piece := file.readline():
             begun += piece
             if begun.endswith("\n"):
                 yield begun.rstrip("\n")
                 begun = ""
-        try:
-            is_other = path.stat().st_ino != os.fstat(file.fileno()).st_ino
-        except FileNotFoundError:  # between the two renames of a rotation
-            is_other = False
-        if is_other:
+        if is_over:
             file.close()
             file = path.open(errors="replace")
         else:
             time.sleep(every_s)
+
+
+def _is_replaced(path: Path, file: TextIO) -> bool:
+    try:
+        return path.stat().st_ino != os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:  # between the two renames of a rotation
+        return False
 
 
 class Edge:

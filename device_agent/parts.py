@@ -12,6 +12,7 @@ from device_agent.config import Config
 from device_agent.courier import Courier
 from device_agent.downloads import Downloader
 from device_agent.errands import Errand
+from device_agent.facts import FactsErrand
 from device_agent.files import remove_unfinished
 from device_agent.frames import Frames
 from device_agent.gateway import Gateway
@@ -147,6 +148,7 @@ class Parts:
             self._make_log_bundle(),
             self._make_shadow(),
             self._make_update(),
+            FactsErrand(self._new_gateway(), self.notices.tell),
         ]
 
     def _make_log_bundle(self) -> LogBundle:

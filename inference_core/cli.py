@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("inference_core.commands.bench", "measure each runtime that is here, in turns"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),
     "certify": ("inference_core.commands.certify", "hold a release to its golden pictures"),
+    "fit": ("inference_core.commands.fit", "say which profiles this machine may build for"),
     "export": ("inference_core.commands.export", "write a folder for DeepStream or Triton"),
     "compare": ("inference_core.commands.compare", "hold an artifact against its reference"),
     "dataset": ("inference_core.commands.dataset", "convert, split and describe labelled sets"),

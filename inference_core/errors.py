@@ -17,6 +17,10 @@ class BadInput(CoreError):
     """The caller's fault: a file, a manifest or an argument. Trying again does not help."""
 
 
+class NotNow(CoreError):
+    """Nobody's input is bad: this machine has no room, or its disk fails. Later it may work."""
+
+
 class CorruptPicture(BadInput):
     """The bytes are no picture that can be read whole. Never the model's fault."""
 

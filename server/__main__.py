@@ -1,4 +1,4 @@
-"""``python -m server run | demo | prepare | broker``."""
+"""``python -m server run | demo | prepare | broker | build-worker | trust``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, help="the default takes a free one")
     commands.add_parser("prepare", help="migrate, seed, and print the password of a new admin")
     commands.add_parser("broker", help="keep the MQTT broker: its folder, doorbells, presences")
+    builder = commands.add_parser("build-worker", help="build for what this machine is a twin of")
+    builder.add_argument(
+        "--profile", action="append", default=[], help="of these alone; else of all that fit"
+    )
+    builder.add_argument(
+        "--concurrency", type=int, default=1, help="builds at once; they measure each other"
+    )
+    from server.trust.console.parser import add_arguments
+
+    trust = commands.add_parser("trust", help="keys and signatures of people; see docs/trust.md")
+    add_arguments(trust)
     return parser
 
 
@@ -45,6 +56,16 @@ def _keep_broker() -> int:
     return keep()
 
 
+def _build(profiles: list[str], concurrency: int) -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
+    import django
+
+    django.setup()
+    from server.builds.command import main as work
+
+    return work(profiles, concurrency)
+
+
 def main() -> int:
     """Dispatch; the modules configure Django for the chosen data folder before they load it."""
     options = _parser().parse_args()
@@ -56,6 +77,12 @@ def main() -> int:
         return _prepare()
     if options.command == "broker":
         return _keep_broker()
+    if options.command == "build-worker":
+        return _build(options.profile, options.concurrency)
+    if options.command == "trust":
+        from server.trust.console.parser import main as trust
+
+        return trust(options)
     from server.demo.headless import demo
 
     return demo(options.data and options.data.absolute(), options.port)

@@ -1,10 +1,16 @@
 """Tests that need a server of its own kind say so; without it they are skipped aloud."""
 
 import os
+import signal
 
 import pytest
 
 from tests.servers import MISSING_HINT, is_installed, works_here
+
+# A shell makes what it starts in the background deaf to SIGINT, and so would be every process that
+# a test starts and wants to interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from device_agent.hardware.generic import memory_bytes
+from device_agent.hardware.gpu import read_gpu
 from device_agent.hardware.platform import (
     read_accelerators,
     read_platform,
@@ -18,12 +20,13 @@ from device_agent.hardware.sysfs import read_text
 from inference_core import __version__
 from inference_core.contract.device import DeviceFacts
 
-_RUNTIMES = {
+_RUNTIMES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "openvino": ("openvino",),
     "opencv_dnn": ("opencv-python-headless", "opencv-python"),
     "litert": ("ai-edge-litert", "tflite-runtime"),
     "tensorrt": ("tensorrt",),
+    "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }
 _BOARD_FILES = (
     "proc/device-tree/model",
@@ -34,7 +37,8 @@ _BOARD_FILES = (
 
 def read_facts(root: Path = Path("/")) -> DeviceFacts:
     """What this box is; absent is unknown. ``root`` may be a recorded tree."""
-    machine = platform.machine().lower()
+    machine, soc = platform.machine().lower(), read_soc(root)
+    gpu = read_gpu(root, soc)
     return DeviceFacts(
         architecture={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
         system=platform.system().lower(),
@@ -43,26 +47,29 @@ def read_facts(root: Path = Path("/")) -> DeviceFacts:
         cpu_count=os.cpu_count() or 1,
         memory_bytes=memory_bytes() or 0,
         board=next(filter(None, (read_text(root / name) for name in _BOARD_FILES)), "")[:200],
-        soc=read_soc(root),
+        soc=soc,
         runtimes=_runtime_versions(),
         agent_version=__version__,
         python_version=platform.python_version(),
         platform=read_platform(root),
         accelerators=read_accelerators(root),
         software=read_software(root),
+        gpu=gpu.name,
+        compute_capability=gpu.compute_capability,
     )
 
 
 def _runtime_versions() -> dict[str, str]:
-    versions = {}
-    for runtime, packages in _RUNTIMES.items():
-        for package in packages:
-            try:
-                versions[runtime] = metadata.version(package)
-                break
-            except metadata.PackageNotFoundError:
-                continue
-    return versions
+    versions = {runtime: _installed(packages) for runtime, packages in _RUNTIMES.items()}
+    return {runtime: version for runtime, version in versions.items() if version}
+
+
+def _installed(packages: tuple[str, ...]) -> str:
+    """Version of the first of these that is installed; empty for none."""
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
+    return ""
 
 
 def _cpu_model(root: Path) -> str:

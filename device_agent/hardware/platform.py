@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from device_agent.hardware.gpu import read_driver, read_tensorrt
 from device_agent.hardware.sysfs import find, read_text
 
 Platform = Literal["jetson", "raspberry_pi", "coral", "generic"]
@@ -23,6 +24,13 @@ _USB_ACCELERATORS = {
     ("03e7", "2485"): "myriad-usb",
     ("03e7", "f63b"): "myriad-usb",  # booted
 }
+_INTEL = "0x8086"
+_INTEL_DEVICES = {
+    "intel-gpu": "sys/class/drm/renderD*/device/vendor",
+    "intel-npu": "sys/class/accel/accel*/device/vendor",
+}
+"""What OpenVINO may compute on, beside the processor. Other makers have such devices too."""
+
 _JETPACKS = {
     "32.7": "4.6",
     "35.1": "5.0.2",
@@ -69,6 +77,9 @@ def read_accelerators(root: Path) -> tuple[str, ...]:
         ids = (read_text(path) or "", read_text(path.with_name("idProduct")) or "")
         if ids in _USB_ACCELERATORS:
             found.append(_USB_ACCELERATORS[ids])
+    for name, pattern in _INTEL_DEVICES.items():
+        vendors = {read_text(path) for path in find(root, pattern)}
+        found += [name] if _INTEL in vendors else []
     return tuple(sorted(found))
 
 
@@ -79,6 +90,8 @@ def read_software(root: Path) -> dict[str, str]:
         "l4t": l4t,
         "jetpack": name_jetpack(l4t),
         "cuda": _read_cuda(root),
+        "tensorrt": read_tensorrt(root),
+        "nvidia_driver": read_driver(root),
         "os": _read_os(root),
     }
     return {name: version[:100] for name, version in found.items() if version}

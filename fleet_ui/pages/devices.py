@@ -20,7 +20,8 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
 from server.fleet import services
-from server.fleet.selectors import device_for
+from server.fleet.profile_services import assign_profile as assign
+from server.fleet.selectors import device_for, profile_named
 from server.lib import clock
 from server.telemetry.logs import request_logs
 
@@ -68,6 +69,7 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
         "logs": device_reads.logs_of(view.device),
         "history": device_reads.history_of(view.device),
         "can_operate": has_role(user, Role.OPERATOR, site),
+        "can_administer": has_role(user, Role.ADMIN, site),
     }
     return render_live(request, "device", context, is_moving=view.presence == "online")
 
@@ -83,6 +85,17 @@ def accept(request: HttpRequest, device_id: UUID) -> HttpResponse:
             actor=actor_of(request),
             key_fingerprint=request.POST.get("key", ""),
         )
+    return redirect("device", device_id=device_id)
+
+
+@require_POST
+@page
+def assign_profile(request: HttpRequest, device_id: UUID) -> HttpResponse:
+    """Say what a device is from now on."""
+    found = device_for(signed_in_user(request), device_id, Role.ADMIN)
+    name = request.POST.get("profile", "")[:100].replace("\0", "")
+    with told(request, f"{found.serial} is {name} from now on: enrol the box again."):
+        assign(device=found, profile=profile_named(name), actor=actor_of(request))
     return redirect("device", device_id=device_id)
 
 

@@ -14,12 +14,14 @@ from fleet_ui.overlays import Overlay, overlay_of, read_result
 from fleet_ui.reads.devices import goal_word, release_names, seen_devices
 from fleet_ui.reads.presence import presence_of
 from fleet_ui.reads.windows import slot_in_words
+from inference_core.contract.device import DeviceFacts
 from inference_core.contract.histogram import ExponentialHistogram
 from inference_core.contract.results import FrameResult
 from inference_core.contract.telemetry import Event, Gap, Health
 from server.fleet.clones import is_cloned
 from server.fleet.keys import fingerprint
 from server.fleet.models import Camera, Device
+from server.fleet.profiles import match_profile
 from server.fleet.selectors import agent_release_of
 from server.fleet.states import DeviceState
 from server.lib.errors import NotFound
@@ -131,6 +133,12 @@ class DeviceView:
     def machine(self) -> str:
         """The board, or failing that the processor, as the device names it."""
         return str(self.device.facts.get("board") or self.device.facts.get("cpu_model") or "–")
+
+    @cached_property
+    def fitting(self) -> tuple[str, ...]:
+        """Names of the profiles that suit its facts, the best first."""
+        facts = DeviceFacts.model_validate(self.device.facts)
+        return tuple(found.profile.name for found in match_profile(facts))
 
     @property
     def odd_variant(self) -> str:

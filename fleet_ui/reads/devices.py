@@ -14,6 +14,7 @@ from fleet_ui.access import Sites, within
 from fleet_ui.reads.presence import conditions, presence_of
 from server.builds.models import ReleaseTarget
 from server.fleet.models import Device, Group, HardwareProfile, Presence
+from server.fleet.states import DeviceState
 from server.rollouts.models import TERMINAL, Deployment, Desired
 from server.telemetry.models import HourSummary
 
@@ -29,6 +30,7 @@ class DeviceFilter:
     group: str = ""
     profile: str = ""
     goal: str = ""
+    fit: str = ""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> DeviceFilter:
@@ -81,6 +83,8 @@ def filter_devices(
         devices = devices.filter(groups__name=wanted.group)
     if wanted.profile:
         devices = devices.filter(profile__name=wanted.profile)
+    if wanted.fit == "no":
+        devices = devices.exclude(misfit="").exclude(state=DeviceState.REVOKED)
     if wanted.goal == "differs":
         devices = not_running_goal(devices)
     condition = conditions(now).get(wanted.presence)

@@ -10,6 +10,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from inference_core.contract.build import Candidate, ParityFigures
 from inference_core.contract.words import Precision
 from server.builds.models import Artifact, Build
+from server.builds.selectors import unserved_queues
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.lib.errors import NotFound
@@ -36,6 +37,8 @@ class MatrixRow:
     build: Build | None
     artifact: Artifact | None
     cells: tuple[Candidate | None, ...]
+    unserved: str = ""
+    """What keeps a build, or a signature, waiting: no builder serves the queue."""
 
     @property
     def state(self) -> str:
@@ -100,7 +103,11 @@ def matrix_of(version: ModelVersion) -> Matrix:
     profiles = list(HardwareProfile.objects.filter(in_use).distinct().order_by("name"))
     tried = {name for profile in profiles for name in profile.precisions}
     columns = tuple(name for name in PRECISIONS if name in tried)
-    rows = tuple(_matrix_row(profile, builds.get(profile.pk), columns) for profile in profiles)
+    unserved = unserved_queues(profiles)
+    rows = tuple(
+        _matrix_row(profile, builds.get(profile.pk), columns, unserved.get(profile.name, ""))
+        for profile in profiles
+    )
     return Matrix(columns, rows)
 
 
@@ -128,10 +135,16 @@ def classes_of(parity: ParityFigures) -> list[ClassRow]:
     ]
 
 
-def _matrix_row(profile: HardwareProfile, build: Build | None, columns: Iterable[str]) -> MatrixRow:
+def _matrix_row(
+    profile: HardwareProfile, build: Build | None, columns: Iterable[str], unserved: str
+) -> MatrixRow:
     tried = {str(c.precision): c for c in candidates_of(build)} if build else {}
     artifact = getattr(build, "artifact", None) if build else None
-    return MatrixRow(profile, build, artifact, tuple(tried.get(name) for name in columns))
+    waits = build is not None and (
+        build.state == BuildState.QUEUED or (artifact is not None and artifact.signed_at is None)
+    )
+    cells = tuple(tried.get(name) for name in columns)
+    return MatrixRow(profile, build, artifact, cells, unserved if waits else "")
 
 
 def _count_builds(version_ids: list[int]) -> dict[int, dict[str, int]]:

@@ -17,12 +17,13 @@ from server.accounts.models import User
 from server.accounts.scope import site_names
 from server.builds.models import Artifact, Build
 from server.builds.states import BuildState
-from server.fleet.models import Device
+from server.fleet.models import Device, ProfileProposal
 from server.fleet.states import DeviceState
 from server.lib.models import StateEvent
 from server.rollouts.models import Rollout
 from server.rollouts.selectors.rollouts import rollouts_for
 from server.rollouts.states import RolloutState
+from server.trust import standings
 
 NAMES_SHOWN, EVENTS_SHOWN, EVENTS_READ, ENDED_SHOWN = 4, 12, 300, 5
 
@@ -60,9 +61,11 @@ def attention(user: User, active: Iterable[RolloutRow], now: datetime) -> list[A
         *_rollouts(active),
         *_stopped(user),
         *_builds(),
+        *_trust(now),
+        *_proposals(),
         *_devices(site_names(user), now),
     ]
-    order = {"failed": 0, "refused": 0, "offline": 0}
+    order = {"failed": 0, "refused": 0, "offline": 0, "overdue": 0}
     return sorted(lines, key=lambda line: order.get(line.word, 1))
 
 
@@ -139,13 +142,38 @@ def _builds() -> Iterable[Attention]:
         )
 
 
+def _trust(now: datetime) -> Iterable[Attention]:
+    """What people must sign, and what ends because nobody has."""
+    link = reverse("trust")
+    for late in standings.overdue(now):
+        yield Attention("overdue", "", late.what, late.todo, link, late.at)
+    for each in standings.waiting():
+        what = each.what[:1].upper() + each.what[1:]
+        yield Attention("waiting", "Signature", what, each.todo, link, each.since)
+
+
+def _proposals() -> Iterable[Attention]:
+    """Boxes that no profile fitted: they are not let in until somebody decides."""
+    for proposal in ProfileProposal.objects.order_by("-asked_at")[:ENDED_SHOWN]:
+        yield Attention(
+            "pending",
+            "No profile",
+            f"No profile fits {proposal.serial}",
+            f"{proposal.name} would, and waits to be accepted.",
+            reverse("profiles"),
+            proposal.asked_at,
+        )
+
+
 def _devices(sites: Sites, now: datetime) -> Iterable[Attention]:
     devices = seen_devices(sites)
     where = conditions(now)
+    misfits = devices.exclude(misfit="").exclude(state=DeviceState.REVOKED)
     quarantined = Q(state=DeviceState.QUARANTINED)
     kinds: list[tuple[str, QuerySet[Device], str, str]] = [
         ("offline", devices.filter(where["offline"]), "offline", "presence=offline"),
         ("differs", not_running_goal(devices), "not running the goal", "goal=differs"),
+        ("misfit", misfits, "no longer what the profile needs", "fit=no"),
         ("stale", devices.filter(where["stale"]), "late with the heartbeat", "presence=stale"),
         ("quarantined", devices.filter(quarantined), "in quarantine", "presence=quarantined"),
         ("pending", devices.filter(where["pending"]), "waiting to be let in", "presence=pending"),

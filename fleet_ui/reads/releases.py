@@ -8,22 +8,25 @@ from django.db.models import Count, QuerySet
 
 from fleet_ui.access import Sites, within
 from inference_core.contract.golden import PipelineCase, PipelineCertificate
+from inference_core.contract.release import release_path
 from server.builds.checks.selectors import checks_of
 from server.builds.checks.states import CHECK
 from server.builds.models import PipelineCheck, ReleaseTarget
 from server.fleet.models import HardwareProfile, Presence
 from server.lib.errors import NotFound
 from server.registry.models import Release
+from server.trust.waiting import why_unsigned
 
 
 @dataclass(frozen=True)
 class TargetRow:
-    """A release on one profile: signed or not, and how many devices run it."""
+    """A release on one profile: signed or not and why, and how many devices run it."""
 
     profile: HardwareProfile
     target: ReleaseTarget | None
     running: int
     check: PipelineCheck | None = None
+    why: str = ""
 
     @property
     def word(self) -> str:
@@ -35,7 +38,8 @@ class TargetRow:
     @property
     def is_moving(self) -> bool:
         """Whether it may still be signed without anybody's doing."""
-        return self.target is None and (self.check is None or self.check.state in CHECK.open)
+        is_unsigned = self.target is None and not self.why
+        return is_unsigned and (self.check is None or self.check.state in CHECK.open)
 
     @property
     def certificate(self) -> PipelineCertificate | None:
@@ -79,8 +83,9 @@ def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
     rows = []
     for profile in used.distinct().order_by("name"):
         target = targets.get(profile.pk)
+        why = why_unsigned(profile.name, release_path(profile.name, release.name))
         count = running.get(target.sha256, 0) if target else 0
-        rows.append(TargetRow(profile, target, count, checks.get(profile.pk)))
+        rows.append(TargetRow(profile, target, count, checks.get(profile.pk), why))
     return rows
 
 

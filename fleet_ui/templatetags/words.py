@@ -25,15 +25,15 @@ SHAPES = {
 
 TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
-    "received ok",
+    "received ok yes",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
     "warm too_late",
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
-    "no_input corrupt_image cloned",
+    "no_input corrupt_image cloned overdue no misfit",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "
     "probation waiting_window moving scheduled",
     "idle": "pending queued draft waiting slower no_goal certified not_signed",
-    "off": "superseded removed never_seen not_built unknown forgotten",
+    "off": "superseded removed never_seen not_built unknown not_known forgotten",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 
@@ -42,6 +42,10 @@ Figure = float | None
 SIZE_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 LABELS = {
+    "yes": "Takes it",
+    "no": "Cannot take it",
+    "not_known": "Not known here",
+    "misfit": "Profile no longer fits",
     "leased": "building",
     "differs": "Not its goal",
     "never_seen": "Never seen",

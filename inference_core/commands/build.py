@@ -15,7 +15,7 @@ from inference_core.commands.loading import RUNTIMES, at_least_one, read_manifes
 from inference_core.commands.progress import Bar, open_bar
 from inference_core.contract.build import BuildJob, BuildOutcome, BuildProgress, ProfileSpec
 from inference_core.contract.words import Precision, RuntimeName
-from inference_core.errors import BadInput, CoreError
+from inference_core.errors import BadInput, CoreError, NotNow, RuntimeUnavailable
 from inference_core.files import read_document
 
 _EXIT_CODES = {"succeeded": 0, "refused": 1, "failed": 2}
@@ -70,7 +70,10 @@ def _build(jobs: list[BuildJob], tell: Tell) -> int:
     try:
         outcome = run_build(jobs[0], tell) if len(jobs) == 1 else run_builds(jobs, tell)
     except CoreError as error:
-        outcome = BuildOutcome(outcome="failed", reason=str(error), candidates=())
+        is_final = not isinstance(error, (NotNow, RuntimeUnavailable))
+        outcome = BuildOutcome(
+            outcome="failed", reason=str(error), candidates=(), is_final=is_final
+        )
     tell(outcome)
     if outcome.outcome == "failed":
         sys.stderr.write(f"infer build: {outcome.reason}\n")

@@ -74,6 +74,7 @@ def _inspect(model: Path, manifest: ModelManifest | None, *, limits: bool) -> In
 
     if limits:
         sandbox.limit_resources()
+        sandbox.seal()
     return inspect_model(model, manifest)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal, Optional, Union
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from inference_core.contract.base import Document, Message, Sha256, Slug, added
 from inference_core.contract.manifest import ModelManifest, TensorSpec
-from inference_core.contract.words import Precision, RuntimeName
+from inference_core.contract.recipe import BuildRecipe
+from inference_core.contract.words import ComputeDevice, Precision, RuntimeName
 
 ComputeCapability = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}\.[0-9]$")]
 """The generation of an NVIDIA GPU, for example "8.7"."""
+
+VersionBeginning = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=40)]
+"""A version as exact as it is meant: "10.3" is every 10.3."""
 
 
 class BatchRange(Document):
@@ -67,6 +71,19 @@ class ProfileSpec(Document):
         description='A chip that the artifact must be compiled for: "edgetpu".',
     )
     tensorrt: TensorRtProfile | None = None
+    compute_device: ComputeDevice = added(
+        ComputeDevice.CPU, description="Where OpenVINO computes; other runtimes have no choice."
+    )
+    runtime_version: VersionBeginning | None = added(
+        None, description="Devices have this version, so that no other one may build for them."
+    )
+
+    @model_validator(mode="after")
+    def _only_openvino_chooses(self) -> ProfileSpec:
+        has_choice = self.runtime is RuntimeName.OPENVINO
+        if self.compute_device is not ComputeDevice.CPU and not has_choice:
+            raise ValueError("only OpenVINO has a choice of compute_device")
+        return self
 
 
 class TensorFacts(Message):
@@ -75,6 +92,15 @@ class TensorFacts(Message):
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+
+
+class RuntimeSupport(Message):
+    """Whether a runtime takes a graph. ``node`` is the first that it does not take."""
+
+    answer: Literal["yes", "no", "unknown"]
+    why: str = Field(description="One sentence for a person.")
+    node: str = ""
+    operator: str = ""
 
 
 class InspectionReport(Message):
@@ -89,6 +115,9 @@ class InspectionReport(Message):
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
     metadata: dict[str, str] = Field(default_factory=dict, description="Foreign, and cut short.")
+    support: dict[str, RuntimeSupport] = added(
+        {}, description="By runtime: whether it takes the opset and every operator."
+    )
 
 
 class InspectionProblem(Message):
@@ -222,6 +251,7 @@ class ParityCertificate(Message):
     latency: LatencyFigures
     toolchain: dict[str, str] = Field(default_factory=dict)
     built_on: dict[str, str] = Field(default_factory=dict)
+    compute_device: ComputeDevice = added(ComputeDevice.CPU)
     warnings: tuple[str, ...] = added((), description="What the figures do not show.")
 
 
@@ -232,6 +262,9 @@ class BuildProgress(Message):
     step: Literal["simplify", "quantise", "convert", "benchmark", "parity", "choose"]
     share: float = Field(ge=0, le=1)
     detail: str
+    recipe: Optional[BuildRecipe] = added(
+        None, description="Once, before any work: whoever has its outcome already ends the child."
+    )
 
 
 class BuildOutcome(Message):
@@ -248,6 +281,9 @@ class BuildOutcome(Message):
     manifest: ModelManifest | None = Field(
         default=None,
         description="With a success: the job's manifest, its alphabet read from the model.",
+    )
+    is_final: bool = added(
+        True, description="False: this machine could not, now; another attempt may do."
     )
 
 
@@ -270,7 +306,9 @@ __all__ = [
     "ParityFigures",
     "ParityLimits",
     "ProfileSpec",
+    "RuntimeSupport",
     "TensorFacts",
     "TensorRtProfile",
     "TensorSpec",
+    "VersionBeginning",
 ]

@@ -39,7 +39,13 @@ class DeviceFacts(Message):
     platform: Literal["jetson", "raspberry_pi", "coral", "generic"] = added("generic")
     accelerators: tuple[Slug, ...] = added((), description="Chips found, for example edgetpu-usb.")
     software: dict[str, str] = added(
-        {}, description="Name to version of what an engine is bound to: l4t, jetpack, cuda, os."
+        {},
+        description="Name to version of what an engine is bound to: l4t, jetpack, cuda, tensorrt, "
+        "nvidia_driver, os.",
+    )
+    gpu: str = added("", max_length=200, description="NVIDIA's GPU by the name of its driver.")
+    compute_capability: str = added(
+        "", max_length=10, description='The generation of that GPU, for example "8.7".'
     )
 
 
@@ -63,6 +69,13 @@ class EnrolmentReply(Message):
     tuf_root: str = Field(description="Trusted initial root metadata, JSON text.")
     poll_s: float
     server_time: datetime
+
+
+class FactsReply(Message):
+    """Answer to ``PUT facts``, which carries ``DeviceFacts``."""
+
+    profile: Slug
+    misfit: str = Field(description="What the profile needs and the facts deny; empty fits.")
 
 
 class Broker(Message):

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from inference_core.contract.base import Document, Message, Sha256, Slug
+from inference_core.contract.base import Document, Message, Sha256, Slug, added
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.pipeline import PipelineSpec
-from inference_core.contract.words import Precision, RuntimeName
+from inference_core.contract.words import ComputeDevice, Precision, RuntimeName
 
 MAX_RELEASE_BYTES = 4 * 1024 * 1024
 MAX_ARTIFACT_BYTES = 2 * 1024 * 1024 * 1024
@@ -33,6 +33,7 @@ class ArtifactRef(Document):
     precision: Precision
     peak_memory_bytes: int = Field(ge=0)
     manifest: ModelManifest
+    compute_device: ComputeDevice = added(ComputeDevice.CPU)
 
 
 class ReleaseManifest(Document):

@@ -41,6 +41,15 @@ class Precision(Word):
     INT8 = "int8"
 
 
+class ComputeDevice(Word):
+    """The part of a machine that computes, where a runtime has a choice of them: OpenVINO's."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    NPU = "npu"
+    MYRIAD = "myriad"
+
+
 class VerdictWord(Word):
     """What is said of one part. A part is never judged PASS because something failed."""
 

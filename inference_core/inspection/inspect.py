@@ -16,6 +16,7 @@ from inference_core.inspection import rules
 from inference_core.inspection.labels import check_labels
 from inference_core.inspection.problem import RefusedError
 from inference_core.inspection.reader import nodes, parse, read_bytes, stored_tensors
+from inference_core.inspection.support import judge_support
 from inference_core.inspection.tensors import clean, facts_of, fix_shape, true_inputs
 
 _MAX_METADATA = 64
@@ -52,8 +53,7 @@ def _inspect(path: Path, manifest: ModelManifest | None) -> InspectionReport:
     rules.check_sizes(model)
     _check_form(data)
     inputs = facts_of(true_inputs(model))
-    if manifest is not None:
-        _check_manifest(model, manifest)
+    shaped = model if manifest is None else _check_manifest(model, manifest)
     return InspectionReport(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -64,15 +64,18 @@ def _inspect(path: Path, manifest: ModelManifest | None) -> InspectionReport:
         inputs=inputs,
         outputs=facts_of(model.graph.output),
         metadata=_metadata(model),
+        support=judge_support(shaped),
     )
 
 
-def _check_manifest(model: onnx.ModelProto, manifest: ModelManifest) -> None:
+def _check_manifest(model: onnx.ModelProto, manifest: ModelManifest) -> onnx.ModelProto:
+    """The graph with every shape that follows from the manifest's input."""
     inputs = facts_of(true_inputs(model))
     rules.check_tensors(inputs, manifest.inputs, "input", complete=True)
-    _check_outputs(model, manifest)
+    inferred = _check_outputs(model, manifest)
     rules.check_alphabet(model, manifest)
     check_labels(manifest)
+    return inferred
 
 
 def _check_form(data: bytes) -> None:
@@ -82,7 +85,7 @@ def _check_form(data: bytes) -> None:
         raise RefusedError("not_onnx", f"the graph is malformed: {_first_line(error)}") from error
 
 
-def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
+def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> onnx.ModelProto:
     """Give the input the manifest's shape, follow it through the graph, compare what comes out."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
@@ -98,6 +101,7 @@ def _check_outputs(model: onnx.ModelProto, manifest: ModelManifest) -> None:
     rules.check_sizes(inferred)
     found = facts_of(inferred.graph.output)
     rules.check_tensors(found, manifest.outputs, "output", complete=False)
+    return inferred
 
 
 def _metadata(model: onnx.ModelProto) -> dict[str, str]:

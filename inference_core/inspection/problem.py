@@ -22,6 +22,10 @@ MAX_NODES = 50_000
 MAX_TENSORS = 50_000
 MAX_ELEMENTS = 2**28  # of one tensor: 1 GiB of float32
 MAX_RANK = 16
+MAX_GRAPHS = 2_000
+MAX_DEPTH = 8
+"""Of graphs in graphs: what people export has one or two."""
+MAX_TOTAL_ELEMENTS = 2**32  # of all tensors between the nodes: 16 GiB of float32
 
 _MAX_DETAIL = 500
 

@@ -11,6 +11,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
 from inference_core.inspection.problem import (
+    MAX_DEPTH,
+    MAX_GRAPHS,
     MAX_MODEL_BYTES,
     MAX_NODES,
     MAX_TENSORS,
@@ -42,6 +44,10 @@ def parse(data: bytes) -> onnx.ModelProto:
         ) from error
     if not (model.ir_version and model.opset_import and model.graph.node):
         raise RefusedError("not_onnx", "the file holds no ONNX graph")
+    if model.training_info:
+        raise RefusedError(
+            "not_onnx", "the file holds a training too; export the model for inference only"
+        )
     _check_counts(model)
     _check_names_are_text(model)
     _check_weights_are_inside(model)
@@ -50,15 +56,18 @@ def parse(data: bytes) -> onnx.ModelProto:
 
 def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
     """The main graph and every graph inside a node's attributes."""
-    waiting = [model.graph]
+    return (graph for graph, _ in _graphs_by_depth(model))
+
+
+def _graphs_by_depth(model: onnx.ModelProto) -> Iterator[tuple[onnx.GraphProto, int]]:
+    waiting = [(model.graph, 0)]
     while waiting:
-        graph = waiting.pop()
-        yield graph
+        graph, depth = waiting.pop()
+        yield graph, depth
         for node in graph.node:
             for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    waiting.append(attribute.g)
-                waiting.extend(attribute.graphs)
+                inner = [attribute.g] if attribute.HasField("g") else []
+                waiting.extend((found, depth + 1) for found in (*inner, *attribute.graphs))
 
 
 def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
@@ -88,6 +97,12 @@ def _tensors_of_attributes(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
 
 
 def _check_counts(model: onnx.ModelProto) -> None:
+    for count, (_, depth) in enumerate(_graphs_by_depth(model), start=1):
+        if depth > MAX_DEPTH or count > MAX_GRAPHS:
+            raise RefusedError(
+                "too_large",
+                f"graphs lie in graphs more than {MAX_DEPTH} deep, or are more than {MAX_GRAPHS}",
+            )
     if sum(len(graph.node) for graph in graphs(model)) > MAX_NODES:
         raise RefusedError("too_large", f"the graph has more than {MAX_NODES} nodes")
     for count, _ in enumerate(stored_tensors(model), start=1):

@@ -10,8 +10,13 @@ import onnx
 from inference_core.contract.build import TensorFacts
 from inference_core.contract.decoders import CtcDecoder
 from inference_core.contract.manifest import ModelManifest, TensorSpec
-from inference_core.inspection.problem import MAX_ELEMENTS, MAX_RANK, RefusedError
-from inference_core.inspection.reader import nodes, stored_tensors
+from inference_core.inspection.problem import (
+    MAX_ELEMENTS,
+    MAX_RANK,
+    MAX_TOTAL_ELEMENTS,
+    RefusedError,
+)
+from inference_core.inspection.reader import graphs, nodes, stored_tensors
 
 OWN_DOMAINS = frozenset({"", "ai.onnx"})
 
@@ -51,9 +56,18 @@ def check_sizes(model: onnx.ModelProto) -> None:
     """Refuse a tensor, stored or only declared, that no edge device could hold."""
     for tensor in stored_tensors(model):
         _check_size(tensor.name, tensor.dims)
-    declared = (*model.graph.input, *model.graph.output, *model.graph.value_info)
-    for value in declared:
-        _check_size(value.name, [size for size in shape_of(value) if size is not None])
+    total = 0
+    for graph in graphs(model):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            sides = [size for size in shape_of(value) if size is not None]
+            _check_size(value.name, sides)
+            total += math.prod(sides)
+    if total > MAX_TOTAL_ELEMENTS:
+        raise RefusedError(
+            "too_large",
+            f"the tensors between its nodes hold {total} elements together; at most "
+            f"{MAX_TOTAL_ELEMENTS} are taken. Export it for a smaller input",
+        )
 
 
 def check_tensors(

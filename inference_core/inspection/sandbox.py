@@ -7,6 +7,8 @@ import logging
 import os
 import resource
 
+from inference_core.inspection import seccomp
+
 logger = logging.getLogger(__name__)
 
 MEMORY_BYTES = 4 * 1024**3
@@ -19,18 +21,32 @@ _CLONE_NEWNET = 0x40000000
 
 
 def drop_network() -> bool:
-    """Move this process into a network of its own that leads nowhere; False where not allowed.
+    """Move this process into a network of its own that leads nowhere; else take sockets from it.
 
     Call it before anything starts a thread: the kernel gives a user namespace only to a process
-    with a single one. Many hosts forbid it to ordinary users, so the caller must not rely on it.
+    with a single one. Many hosts forbid it to ordinary users; a filter of system calls needs no
+    permission. False, and told in the log, where the kernel has neither.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     for flags in (_CLONE_NEWNET, _CLONE_NEWNET | _CLONE_NEWUSER):
         if libc.unshare(flags) == 0:
             return True
+    if seccomp.deny_sockets():
+        return True
     reason = os.strerror(ctypes.get_errno())
     logger.warning("the network stays reachable: a namespace of its own was denied (%s)", reason)
     return False
+
+
+def seal() -> bool:
+    """From here on no socket, no other program, no other process: nothing outlives this one.
+
+    Call it after the imports. False, and told in the log, where the kernel has no filters.
+    """
+    is_sealed = seccomp.deny_all()
+    if not is_sealed:
+        logger.warning("this process may still start others: the kernel has no filter of calls")
+    return is_sealed
 
 
 def limit_resources() -> None:

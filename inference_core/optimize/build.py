@@ -30,12 +30,14 @@ _JUDGED_SHARE = 0.8
 def run_build(job: BuildJob, emit: Emit) -> BuildOutcome:
     """Build, judge, choose, certify. The artifact is written only when the outcome is succeeded.
 
-    Raises ``BadInput`` where the job does not describe what lies on the disk, or its sets
-    overlap, and ``RuntimeUnavailable``; a candidate that breaks is told of in the outcome instead.
+    The first event has the recipe. Raises ``BadInput`` where the job does not describe what lies
+    on the disk, or its sets overlap, ``NotNow`` for a full disk, and ``RuntimeUnavailable``; a
+    candidate that breaks is told of in the outcome instead.
     """
     with tempfile.TemporaryDirectory(prefix="build-") as folder:
         log = Log(emit)
         workshop = Workshop(job, Path(folder), log, is_one_of_several=False)
+        workshop.tell_recipe()
         return _Build([workshop], Path(folder), log).run()
 
 

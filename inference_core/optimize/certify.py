@@ -40,6 +40,7 @@ def certify(
         latency=chosen.latency,
         toolchain=describe_toolchain(packages),
         built_on=describe_machine(),
+        compute_device=job.profile.compute_device,
         warnings=warn_small(chosen.parity, job.manifest, job.limits),
     )
 

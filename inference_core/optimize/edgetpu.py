@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
 import shutil
@@ -32,6 +33,17 @@ def find_compiler() -> str:
             f"docs/hardware/coral.md says (this machine is {platform.machine()})"
         )
     return str(Path(found).absolute())
+
+
+def read_compiler_version() -> dict[str, str]:
+    """The compiler by its digest: it is one file, and its word on its version is not exact.
+
+    Empty where it is not installed.
+    """
+    found = shutil.which(COMPILER)
+    if found is None:
+        return {}
+    return {COMPILER: hashlib.sha256(Path(found).read_bytes()).hexdigest()}
 
 
 def compile_for_edge_tpu(model: Path, tell: Callable[[str], None]) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference_core.contract.base import Message
 from inference_core.contract.manifest import ModelManifest
-from inference_core.contract.words import RuntimeName
+from inference_core.contract.words import ComputeDevice, RuntimeName
 from inference_core.errors import CoreError
 
 _TIMEOUT_S = 120
@@ -22,6 +22,7 @@ class MemoryQuestion(Message):
     manifest: ModelManifest
     runtime: RuntimeName
     threads: int
+    compute_device: ComputeDevice = ComputeDevice.CPU
 
 
 def measure_peak_memory(question: MemoryQuestion) -> int:
@@ -50,7 +51,7 @@ def _answer(question: MemoryQuestion) -> int:
     runtime.version()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM: proc(5)
     before = _read_status_bytes("VmRSS")
-    options = SessionOptions(threads=question.threads)
+    options = SessionOptions(threads=question.threads, compute_device=question.compute_device)
     session = runtime.load(Path(question.artifact), question.manifest, options)
     for _ in range(_RUNS):
         run_on_zeros(session)

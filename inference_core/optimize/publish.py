@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-from inference_core.errors import BadInput
+from inference_core.errors import BadInput, NotNow
+
+_NOT_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM})
+"""What says nothing against the path: no room, or a failing disk, which turns read-only."""
 
 
 def publish(data: bytes, folder: Path, suffix: str) -> tuple[Path, str]:
@@ -22,11 +26,15 @@ def publish(data: bytes, folder: Path, suffix: str) -> tuple[Path, str]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace ``path`` atomically and durably. Raises ``BadInput`` where that is not possible."""
+    """Replace ``path`` atomically and durably.
+
+    Raises ``BadInput`` where the path is none to write to, ``NotNow`` for a full or failing disk.
+    """
     try:
         _write_whole(path, data)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from error
+        kind = NotNow if error.errno in _NOT_NOW else BadInput
+        raise kind(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _write_whole(path: Path, data: bytes) -> None:

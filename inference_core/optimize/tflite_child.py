@@ -17,6 +17,8 @@ from typing import Any
 NEEDS = {"onnx2tf": "onnx2tf", "ai_edge_quantizer": "ai-edge-quantizer"}
 MISSING = 3
 """Exit code where the environment lacks a package."""
+VERSIONS = "versions"
+"""The job that converts nothing, and says on standard output what would convert."""
 
 
 def main(job: str, folder: Path) -> int:
@@ -25,13 +27,18 @@ def main(job: str, folder: Path) -> int:
     if missing:
         print(f"it lacks {' and '.join(missing)}", file=sys.stderr)
         return MISSING
-    versions = {name: version(name) for name in (*NEEDS.values(), "ai-edge-litert")}
+    versions = read_versions()
     (folder / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
     if job == "convert":
         _convert(folder)
     else:
         _change_arithmetic(folder, job)
     return 0
+
+
+def read_versions() -> dict[str, str]:
+    """Of what shapes a file; PackageNotFoundError where one is not there."""
+    return {name: version(name) for name in (*NEEDS.values(), "ai-edge-litert")}
 
 
 def _convert(folder: Path) -> None:
@@ -114,4 +121,7 @@ def _ask_for_half_weights(worker: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    if sys.argv[1] == VERSIONS:
+        print(json.dumps(read_versions()))
+    else:
+        sys.exit(main(sys.argv[1], Path(sys.argv[2])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ import onnx
 
 from inference_core.errors import RuntimeUnavailable
 from inference_core.optimize.problem import ConversionFailed
-from inference_core.optimize.tflite_child import MISSING
+from inference_core.optimize.tflite_child import MISSING, VERSIONS
 from inference_core.optimize.tflite_jail import Ending, run_jailed
 from inference_core.runtimes.base import Array
 
@@ -23,7 +24,8 @@ INTERPRETER_VARIABLE = "LINEWARDEN_LITERT_PYTHON"
 
 _CHILD = Path(__file__).with_name("tflite_child.py")
 _TIMEOUT_S = 1800
-_HOW_TO = (
+_ASK_TIMEOUT_S = 60
+HOW_TO = (
     "make an environment of Python 3.12 or newer with pip install 'linewarden[litert-build]', "
     f"and give the path of its Python in {INTERPRETER_VARIABLE}"
 )
@@ -71,6 +73,18 @@ def read_versions(folder: Path) -> dict[str, str]:
     return versions
 
 
+def read_converter() -> dict[str, str]:
+    """Versions of the converter's environment before it converts; empty where it is not there."""
+    command = [find_interpreter(), "-I", str(_CHILD), VERSIONS]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=False
+    )
+    if done.returncode != 0:
+        return {}
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions
+
+
 def find_interpreter() -> str:
     """The Python that converts. Raises ``RuntimeUnavailable``."""
     named = os.environ.get(INTERPRETER_VARIABLE)
@@ -87,9 +101,7 @@ def _run(job: str, folder: Path) -> None:
     except TimeoutError as error:
         raise ConversionFailed(f"the converter was stopped: {error}") from error
     if ending.code == MISSING:
-        raise RuntimeUnavailable(
-            f"{python} cannot build for LiteRT, {ending.last_words}; {_HOW_TO}"
-        )
+        raise RuntimeUnavailable(f"{python} cannot build for LiteRT, {ending.last_words}; {HOW_TO}")
     if ending.code != 0:
         raise ConversionFailed(_explain(job, ending))
 

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from inference_core.contract.build import BuildJob, BuildProgress
+from inference_core.contract.recipe import BuildRecipe, key_of
 from inference_core.contract.words import Precision
-from inference_core.errors import BadInput, CoreError, NotFinite, RuntimeUnavailable
+from inference_core.errors import BadInput, CoreError, NotFinite, NotNow, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.convert import get_builder
 from inference_core.optimize.feed import Feed
+from inference_core.optimize.fitting import require_builder_fits
 from inference_core.optimize.materials import Materials
 from inference_core.optimize.memory import MemoryQuestion, measure_peak_memory
+from inference_core.optimize.recipe import describe_build, hash_manifest
 from inference_core.optimize.select import Trial
 from inference_core.runtimes.base import Session, SessionOptions
 from inference_core.runtimes.lookup import get_runtime
@@ -37,11 +40,18 @@ class Log:
         self._emit = emit
         self.share = 0.0
 
-    def tell(self, step: Step, detail: str, share: float | None = None) -> None:
+    def tell(
+        self,
+        step: Step,
+        detail: str,
+        share: float | None = None,
+        recipe: BuildRecipe | None = None,
+    ) -> None:
         """One line of the live log."""
         self.share = self.share if share is None else share
         logger.info("%s: %s", step, detail)
-        self._emit(BuildProgress(step=step, share=round(self.share, 3), detail=detail))
+        event = BuildProgress(step=step, share=round(self.share, 3), detail=detail, recipe=recipe)
+        self._emit(event)
 
 
 class Workshop:
@@ -54,6 +64,7 @@ class Workshop:
         self.job = job
         self.builder = get_builder(job.profile.runtime)
         self.runtime = get_runtime(job.profile.runtime)
+        require_builder_fits(job.profile, self.runtime)
         self.sessions: dict[str, Session] = {}
         """Of the trials that load, by name."""
         runtime = job.profile.runtime if is_one_of_several else None
@@ -63,7 +74,14 @@ class Workshop:
             for precision in job.profile.precisions
         ]
         self._log = log
-        self._options = SessionOptions(threads=job.profile.threads)
+        self._options = SessionOptions(
+            threads=job.profile.threads, compute_device=job.profile.compute_device
+        )
+
+    def tell_recipe(self) -> None:
+        """Say what the outcome depends on, before anything is done for it."""
+        recipe = describe_build(self.job, self.builder, self.runtime)
+        self._log.tell("simplify", f"engine key {key_of(recipe)}", 0.0, recipe)
 
     def make_trials(
         self, folded: Path, materials: Materials, reference: parity.Evaluation
@@ -76,8 +94,8 @@ class Workshop:
                 self._judge(trial, materials, reference)
             except NotFinite as error:
                 trial.give_up("refused", f"{trial.name} is broken: {error}")
-            except BadInput:
-                raise  # the golden set, not the candidate
+            except (BadInput, NotNow):
+                raise  # the golden set or the disk, not the candidate
             except CannotRunHere as error:
                 trial.give_up("failed", str(error))
             except CoreError as error:
@@ -91,6 +109,7 @@ class Workshop:
             manifest=materials.manifest,
             runtime=self.job.profile.runtime,
             threads=self.job.profile.threads,
+            compute_device=self.job.profile.compute_device,
         )
         try:
             trial.peak_memory_bytes = measure_peak_memory(question)
@@ -110,6 +129,8 @@ class Workshop:
             calibration=Feed(materials.calibration, materials.manifest),
             architecture=profile.architecture,
             model=materials.model,
+            source_sha256=self.job.source_sha256,
+            manifest_sha256=hash_manifest(self.job),
             calibration_sha256=self.job.calibration_sha256,
             tensorrt=profile.tensorrt,
             accelerator=profile.accelerator,

@@ -112,7 +112,7 @@ class Server:
         path = self._job.artifacts.get(name)
         if path is None:
             raise LoadFailed(f"the job gives no file for the model {name!r}")
-        options = SessionOptions(threads=self._job.threads)
+        options = SessionOptions(threads=self._job.threads, compute_device=artifact.compute_device)
         return load_model(Path(path), artifact.manifest, artifact.runtime, options)
 
     def _judge_until_stopped(self, pipeline: Pipeline) -> None:

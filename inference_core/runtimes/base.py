@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inference_core.contract.build import TensorFacts
 from inference_core.contract.manifest import ModelManifest, TensorSpec
-from inference_core.contract.words import RuntimeName
+from inference_core.contract.words import ComputeDevice, RuntimeName
 from inference_core.errors import InferenceFailed, LoadFailed
 
 Array = NDArray[Any]
@@ -25,6 +25,8 @@ class SessionOptions:
     threads: int = 1
     in_flight: int = 1
     """Inferences that may run at the same time, where the library can."""
+    compute_device: ComputeDevice = ComputeDevice.CPU
+    """Where OpenVINO computes; the others have no choice."""
 
 
 DEFAULT_OPTIONS = SessionOptions()

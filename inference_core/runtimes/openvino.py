@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: IR in one file, or ONNX directly."""
+"""OpenVINO on the CPU, or on another device of its own: IR in one file, or ONNX directly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from inference_core.archive import require_members, unpack
 from inference_core.contract.build import TensorFacts
 from inference_core.contract.manifest import ModelManifest, TensorSpec
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
-from inference_core.contract.words import RuntimeName
-from inference_core.errors import InferenceFailed, LoadFailed
+from inference_core.contract.words import ComputeDevice, RuntimeName
+from inference_core.errors import InferenceFailed, LoadFailed, RuntimeUnavailable
 from inference_core.runtimes.base import (
     DEFAULT_OPTIONS,
     Array,
@@ -25,6 +25,9 @@ from inference_core.runtimes.base import (
     check_tensors,
 )
 from inference_core.runtimes.reuse import OutputPool
+
+if not hasattr(ov, "Core"):
+    raise ImportError("it is older than 2023.1, whose interface is needed")
 
 XML_NAME = "model.xml"
 WEIGHTS_NAME = "model.bin"
@@ -116,7 +119,7 @@ class OpenVinoSession:
 
 
 class OpenVino:
-    """OpenVINO's CPU plugin in fp32 arithmetic; what is quantised in the graph stays so."""
+    """In fp32 arithmetic on CPU and GPU; what is quantised in the graph stays so."""
 
     name = RuntimeName.OPENVINO
 
@@ -129,18 +132,43 @@ class OpenVino:
     ) -> OpenVinoSession:
         """Loads a ZIP of IR, or an ONNX file."""
         core = ov.Core()
+        device = options.compute_device
         try:
             model = _read(core, path)
             check_tensors("input", manifest.inputs, _facts(model.inputs))
             model.reshape({spec.name: list(spec.fixed_shape) for spec in manifest.inputs})
             check_tensors("output", manifest.outputs, _facts(model.outputs))
-            compiled = core.compile_model(model, "CPU", _configure(options))
+            compiled = core.compile_model(model, _find_device(core, device), _configure(options))
         except (RuntimeError, ValueError, OSError) as error:
             raise LoadFailed(f"OpenVINO does not load {path.name}: {error}") from error
         return OpenVinoSession(compiled, manifest, _read_metadata(model), options.in_flight)
 
 
+def require_device(device: ComputeDevice) -> None:
+    """Raises ``RuntimeUnavailable`` where this machine has no such device, with what it has."""
+    try:
+        _find_device(ov.Core(), device)
+    except LoadFailed as error:
+        raise RuntimeUnavailable(str(error)) from error
+
+
+def _find_device(core: ov.Core, device: ComputeDevice) -> str:
+    """The first of its kind: OpenVINO counts several as GPU.0 and GPU.1."""
+    wanted, here = device.value.upper(), list(core.available_devices)
+    found: str | None = next((name for name in here if name.split(".")[0] == wanted), None)
+    if found is None:
+        raise LoadFailed(
+            f"OpenVINO {OpenVino().version()} finds no {wanted} here, only {', '.join(here)}; "
+            "it needs the device and its driver"
+        )
+    return found
+
+
 def _configure(options: SessionOptions) -> dict[str, Any]:
+    if options.compute_device is ComputeDevice.GPU:
+        return {"INFERENCE_PRECISION_HINT": "f32"}  # as certified, like on the CPU
+    if options.compute_device is not ComputeDevice.CPU:
+        return {}  # they compute in arithmetic of their own, and parity judges it
     return {
         "INFERENCE_NUM_THREADS": options.threads,
         # A stream computes one input at a time with its share of the threads.

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from inference_core.errors import BadInput
+from inference_core.errors import BadInput, NotNow
 from inference_core.optimize.publish import write_whole
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class TimingCache:
             return
         try:
             write_whole(self._path, bytes(cache.serialize()))
-        except BadInput as error:
+        except (BadInput, NotNow) as error:
             logger.warning("the timing cache is not kept: %s", error)
 
     def _read(self) -> bytes:

@@ -16,12 +16,15 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import at_least
 from server.builds import selectors, services
-from server.builds.models import Build
+from server.builds.models import Build, Builder
 from server.builds.serializers import (
     BuildDetailSerializer,
+    BuilderSerializer,
     BuildSerializer,
     NewBuild,
     PreflightSerializer,
+    RequestedSerializer,
+    WithReason,
 )
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
@@ -59,18 +62,25 @@ class BuildList(ListAPIView[Build]):
         """Builds belong to no site."""
         return selectors.builds()
 
-    @extend_schema(request=NewBuild, responses={201: BuildSerializer})
+    @extend_schema(request=NewBuild, responses={201: RequestedSerializer, 200: RequestedSerializer})
     def post(self, request: Request) -> Response:
-        """Ask for a build that failed, or for a profile that no device has yet."""
+        """Ask for a build; 200 with the one that there is, 201 with a new one.
+
+        After one that failed or was refused there is a new one with ``again`` and a reason.
+        """
         form = NewBuild(data=request.data)
         form.is_valid(raise_exception=True)
         wanted = form.validated_data
-        build = services.queue_build(
+        found = services.request_build(
             version=_version(wanted["model"], wanted["version"]),
             profile=_profile(wanted["profile"]),
             actor=actor_of(request),
+            again=wanted["again"],
+            reason=wanted["reason"],
         )
-        return Response(BuildSerializer(build).data, status.HTTP_201_CREATED)
+        shown = RequestedSerializer(found.build, context={"note": found.note})
+        code = status.HTTP_201_CREATED if found.is_new else status.HTTP_200_OK
+        return Response(shown.data, code)
 
 
 @extend_schema(tags=["builds"])
@@ -83,6 +93,37 @@ class BuildDetail(RetrieveAPIView[Build]):
     def get_object(self) -> Build:
         """By its number."""
         return selectors.build(self.kwargs["build_id"])
+
+
+@extend_schema(tags=["builds"])
+class CancelBuild(APIView):
+    """Ends a build that nobody wants any more."""
+
+    permission_classes = [at_least(Role.RELEASER)]
+
+    @extend_schema(request=WithReason, responses=BuildSerializer)
+    def post(self, request: Request, build_id: int) -> Response:
+        """One that waits fails at once; the child of one that is worked on is killed. 409 later."""
+        form = WithReason(data=request.data)
+        form.is_valid(raise_exception=True)
+        build = services.cancel_build(
+            build_id=selectors.build(build_id).pk,
+            actor=actor_of(request),
+            reason=form.validated_data["reason"],
+        )
+        return Response(BuildSerializer(build).data)
+
+
+@extend_schema(tags=["builds"])
+class BuilderList(ListAPIView[Builder]):
+    """Workers that take builds, a row for each queue."""
+
+    serializer_class = BuilderSerializer
+    permission_classes = [at_least(Role.VIEWER)]
+
+    def get_queryset(self) -> QuerySet[Builder]:
+        """Builders belong to no site."""
+        return selectors.builders()
 
 
 @extend_schema(tags=["releases"])

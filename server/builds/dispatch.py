@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.core.cache import cache
 from kombu.exceptions import OperationalError
 
 from server.config.celery import app
 
-RESEND_AFTER_S = 300
+RESEND_AFTER_S = settings.ENV.build_message_s
+_PREFIX = "build."
 logger = logging.getLogger(__name__)
 
 
 def queue_of(profile: str) -> str:
     """The queue that workers with hardware of this profile consume."""
-    return f"build.{profile}"
+    return f"{_PREFIX}{profile}"
+
+
+def profile_of(queue: str) -> str:
+    """The profile whose builds go to a queue; empty for a queue of other work."""
+    return queue.removeprefix(_PREFIX) if queue.startswith(_PREFIX) else ""
 
 
 def send_once(task: str, *arguments: int, profile: str) -> bool:

@@ -11,9 +11,21 @@ from server.registry.models import ModelVersion, Release
 
 
 class Build(models.Model):
-    """An attempt for one version and profile. ``key`` makes the same request the same row."""
+    """An attempt for one version and profile. ``key`` makes the same work the same artifact."""
 
-    key = models.CharField(max_length=64, unique=True)
+    key = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="Of the recipe; a worker finds it out."
+    )
+    recipe = models.JSONField(null=True, blank=True, help_text="BuildRecipe that the key is of.")
+    number = models.PositiveSmallIntegerField(
+        default=1, help_text="Which request for this version and profile it is."
+    )
+    is_again = models.BooleanField(
+        default=False, help_text="Asked for on purpose after one that was refused or failed."
+    )
+    cached_from = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="reused_by"
+    )
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="builds")
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="builds")
     state = models.CharField(max_length=20, choices=BuildState, default=BuildState.QUEUED)
@@ -26,15 +38,50 @@ class Build(models.Model):
     candidates = models.JSONField(default=list, help_text="Every precision that was tried.")
     log = models.TextField(blank=True)
     created_at = models.DateTimeField()
+    queued_at = models.DateTimeField(null=True, blank=True, help_text="Since when it waits.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "profile", "number"], name="build_requested_once"
+            ),
+            # One works on a key, and what it made is taken from there: nothing is built twice.
+            models.UniqueConstraint(
+                fields=["key"],
+                condition=models.Q(
+                    state__in=[BuildState.LEASED, BuildState.SUCCEEDED], cached_from=None
+                )
+                & ~models.Q(key=""),
+                name="one_build_per_key",
+            ),
+        ]
         indexes = [models.Index(fields=["state", "profile"])]
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile}"
+
+
+class Builder(models.Model):
+    """A worker that takes builds from the queue of a profile, and when it last said so."""
+
+    name = models.CharField(max_length=200, help_text="As Celery knows it: builder@host.")
+    profile = models.ForeignKey(HardwareProfile, models.CASCADE, related_name="builders")
+    problem = models.TextField(
+        blank=True, help_text="Why it cannot build for the profile; empty where it can."
+    )
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "profile"], name="builder_once_per_queue")
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.profile}"
 
 
 class Artifact(models.Model):

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models import QuerySet
 
+from inference_core.contract.release import artifact_path, release_path
 from server.builds.checks.selectors import describe_check, newest_check
-from server.builds.models import Artifact, Build, ReleaseTarget
+from server.builds.models import Artifact, Build, Builder, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import Device, HardwareProfile
+from server.lib import clock
 from server.lib.errors import NotFound
 from server.registry.models import Release
+from server.trust.selectors import withdrawn_paths
+from server.trust.waiting import why_unsigned
 
 NOT_YET_SIGNED = "not yet signed"
+BUILDER_FRESH = timedelta(seconds=45)
+"""Builders say every ten seconds that they live."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class MatrixCell:
     profile: str
     build: Build | None
     artifact: Artifact | None
+    unserved: str = ""
+    """Where no builder serves the profile's queue: a sentence that says so, and what to do."""
 
     @property
     def state(self) -> str:
@@ -47,7 +56,7 @@ class MatrixCell:
     def why(self) -> str:
         """What is missing, as words that end a sentence; empty where nothing is."""
         if self.artifact is not None:
-            return "" if self.artifact.signed_at else NOT_YET_SIGNED
+            return "" if self.artifact.signed_at else _with(NOT_YET_SIGNED, self.unserved)
         if self.build is None:
             return "never built"
         reason = self.build.reason or "for a reason that was not told"
@@ -55,7 +64,58 @@ class MatrixCell:
             str(BuildState.REFUSED): f"refused: {reason}",
             str(BuildState.FAILED): f"failed: {reason}",
         }
+        if self.build.state == BuildState.QUEUED and self.unserved:
+            return self.unserved
         return ended.get(self.build.state, "building")
+
+
+def _with(words: str, more: str) -> str:
+    return f"{words}: {more}" if more else words
+
+
+def builders() -> QuerySet[Builder]:
+    """Workers that took builds lately, with the queues they serve."""
+    return Builder.objects.select_related("profile").order_by("profile__name", "name")
+
+
+def unserved_queues(profiles: Iterable[HardwareProfile]) -> dict[str, str]:
+    """For every profile whose queue no builder serves now: what to say and do. One query."""
+    wanted = {profile.pk: profile.name for profile in profiles}
+    fresh = clock.now() - BUILDER_FRESH
+    served, foreign = set(), {}
+    for builder in Builder.objects.filter(profile__in=wanted, seen_at__gte=fresh):
+        if builder.problem:
+            foreign[builder.profile_id] = f"{builder.name} cannot: {builder.problem}; "
+        else:
+            served.add(builder.profile_id)
+    return {
+        name: f"no builder serves the queue of profile {name}: {foreign.get(pk, '')}"
+        f"start one on such hardware with `python -m server build-worker --profile {name}`"
+        for pk, name in wanted.items()
+        if pk not in served
+    }
+
+
+def is_live(builder: Builder) -> bool:
+    """Whether it was heard of lately, and can build."""
+    return not builder.problem and builder.seen_at >= clock.now() - BUILDER_FRESH
+
+
+def unserved_because(build: Build) -> str:
+    """Why a build waits for nobody; empty where a builder serves its queue, or it does not wait."""
+    if build.state != BuildState.QUEUED:
+        return ""
+    return unserved_queues([build.profile]).get(build.profile.name, "")
+
+
+def is_repeatable(build: Build) -> bool:
+    """Whether another one may be asked for: it is the last of its kind, and made nothing."""
+    if build.state not in (BuildState.FAILED, BuildState.REFUSED):
+        return False
+    later = Build.objects.filter(
+        version=build.version, profile=build.profile, number__gt=build.number
+    )
+    return not later.exists()
 
 
 def builds() -> QuerySet[Build]:
@@ -67,7 +127,7 @@ def build(build_id: int) -> Build:
     """One build with its artifact and certificate; NotFound where there is none."""
     row = (
         Build.objects.select_related(
-            "version__model", "profile", "artifact", "artifact__certificate"
+            "version__model", "profile", "cached_from", "artifact", "artifact__certificate"
         )
         .filter(pk=build_id)
         .first()
@@ -85,8 +145,10 @@ def release_target(release: Release, profile: HardwareProfile) -> ReleaseTarget 
 def artifact_matrix(
     model_version_ids: Iterable[int], profiles: Iterable[HardwareProfile]
 ) -> dict[tuple[int, str], MatrixCell]:
-    """A cell for every version and profile, by (version id, profile name). Two queries."""
-    versions, named = list(model_version_ids), {p.pk: p.name for p in profiles}
+    """A cell for every version and profile, by (version id, profile name). Three queries."""
+    versions, wanted_profiles = list(model_version_ids), list(profiles)
+    named = {profile.pk: profile.name for profile in wanted_profiles}
+    unserved = unserved_queues(wanted_profiles)
     newest: dict[tuple[int, int], Build] = {}
     wanted = Build.objects.filter(version__in=versions, profile__in=named)
     for row in wanted.defer("log", "candidates").order_by("pk"):
@@ -99,7 +161,11 @@ def artifact_matrix(
     }
     return {
         (version, name): MatrixCell(
-            version, name, newest.get((version, profile)), made.get((version, profile))
+            version,
+            name,
+            newest.get((version, profile)),
+            made.get((version, profile)),
+            unserved.get(name, ""),
         )
         for version in versions
         for profile, name in named.items()
@@ -112,23 +178,41 @@ def missing_artifacts(release: Release, devices: Iterable[Device]) -> list[Missi
     The number of queries does not depend on the number of devices.
     """
     wanted = list(devices)
+    misfits = [
+        MissingArtifact(
+            device, device.profile.name, "", f"its profile no longer fits: {device.misfit}"
+        )
+        for device in wanted
+        if device.misfit
+    ]
     profiles = {device.profile_id: device.profile for device in wanted}
     whys = {pk: _missing_for(release, profile) for pk, profile in profiles.items()}
-    return [
+    return misfits + [
         MissingArtifact(device, device.profile.name, model, why)
         for device in wanted
+        if not device.misfit
         for model, why in whys[device.profile_id]
     ]
 
 
 def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[str, str]]:
     """Pairs of model and reason."""
-    if release_target(release, profile) is not None:
-        return ()
+    path = release_path(profile.name, release.name)
+    why = why_unsigned(profile.name, path)
+    if why or release_target(release, profile) is not None:
+        return (("", why),) if why else ()
     versions = {v.pk: v.model.name for v in release.versions.select_related("model")}
     cells = artifact_matrix(versions, [profile])
-    missing = [(versions[pk], cell.why) for (pk, _), cell in cells.items() if cell.why]
-    return missing or [("", describe_check(newest_check(release, profile)))]
+    missing = [(versions[pk], why) for (pk, _), cell in cells.items() if (why := _why(cell))]
+    unserved = unserved_queues([profile]).get(profile.name, "")
+    check = describe_check(newest_check(release, profile))
+    return missing or [("", _with(check, unserved))]
+
+
+def _why(cell: MatrixCell) -> str:
+    if cell.artifact is None or cell.why:
+        return cell.why
+    return why_unsigned(cell.profile, artifact_path(cell.profile, cell.artifact.sha256))
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
@@ -144,4 +228,6 @@ def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] 
             profile=profile, version__releases=release, signed_at__isnull=False
         ).select_related("version__model__golden", "certificate")
     }
-    return artifacts if release.pipeline.models == set(artifacts) else None
+    paths = [artifact_path(profile.name, artifact.sha256) for artifact in artifacts.values()]
+    is_complete = release.pipeline.models == set(artifacts) and not withdrawn_paths(paths)
+    return artifacts if is_complete else None

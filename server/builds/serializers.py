@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from server.builds.models import Artifact, Build
+from server.builds import selectors
+from server.builds.models import Artifact, Build, Builder
 from server.lib.fields import NameField
 
 
@@ -29,7 +30,10 @@ class BuildSerializer(serializers.ModelSerializer[Build]):
             "step",
             "share",
             "reason",
+            "key",
+            "cached_from",
             "created_at",
+            "queued_at",
             "started_at",
             "finished_at",
         ]
@@ -58,9 +62,22 @@ class BuildDetailSerializer(BuildSerializer):
     """A build with every candidate, its log, and what it made."""
 
     artifact = ArtifactSerializer(read_only=True, allow_null=True)
+    unserved = serializers.SerializerMethodField()
 
     class Meta(BuildSerializer.Meta):
-        fields = [*BuildSerializer.Meta.fields, "lease_owner", "candidates", "log", "artifact"]
+        fields = [
+            *BuildSerializer.Meta.fields,
+            "lease_owner",
+            "unserved",
+            "recipe",
+            "candidates",
+            "log",
+            "artifact",
+        ]
+
+    def get_unserved(self, build: Build) -> str:
+        """Why it waits, where no builder serves its queue."""
+        return selectors.unserved_because(build)
 
     def to_representation(self, build: Build) -> dict[str, Any]:
         """Without an artifact, the member is null: the reverse of one-to-one raises instead."""
@@ -74,6 +91,46 @@ class NewBuild(serializers.Serializer[Any]):
     model = NameField()
     version = NameField(max_length=50)
     profile = NameField()
+    again = serializers.BooleanField(
+        default=False, help_text="After one that was refused or failed."
+    )
+    reason = serializers.CharField(
+        default="", allow_blank=True, max_length=500, help_text="Why, with again."
+    )
+
+
+class RequestedSerializer(BuildSerializer):
+    """The build that answers a request; ``note`` says why it is no new one."""
+
+    note = serializers.SerializerMethodField()
+
+    class Meta(BuildSerializer.Meta):
+        fields = [*BuildSerializer.Meta.fields, "note"]
+
+    def get_note(self, _: Build) -> str:
+        """Empty for a new one."""
+        return str(self.context.get("note", ""))
+
+
+class WithReason(serializers.Serializer[Any]):
+    """Why, for the record."""
+
+    reason = serializers.CharField(max_length=500)
+
+
+class BuilderSerializer(serializers.ModelSerializer[Builder]):
+    """A worker and one queue that it takes builds from."""
+
+    profile = serializers.CharField(source="profile.name")
+    is_live = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Builder
+        fields = ["id", "name", "profile", "problem", "is_live", "seen_at"]
+
+    def get_is_live(self, builder: Builder) -> bool:
+        """Whether it was heard of lately, and can build."""
+        return selectors.is_live(builder)
 
 
 class MissingSerializer(serializers.Serializer[Any]):

@@ -5,9 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from server.accounts.actors import SYSTEM
-from server.builds import services, worker
+from server.builds import presence, services, worker
 from server.builds.checks.leases import expire_checks
 from server.builds.checks.worker import run_check
+from server.builds.worker import what_waits
+from server.fleet.models import HardwareProfile
+from server.trust.services import renew_profile as renew
+
+__all__ = ["presence"]  # Celery finds it here, and it finds Celery's signals
 
 
 @shared_task
@@ -45,10 +50,24 @@ def check_pipeline(check_id: int) -> None:
 @shared_task
 def sign_artifact(artifact_id: int) -> None:
     """Sent to the queue of the artifact's profile, where its key lies."""
-    services.sign_artifact(artifact_id=artifact_id)
+    with what_waits():
+        services.sign_artifact(artifact_id=artifact_id)
 
 
 @shared_task
 def sign_release(release_id: int, profile_id: int) -> None:
     """Sent to the queue of the profile, where its key lies."""
-    services.sign_release(release_id=release_id, profile_id=profile_id)
+    with what_waits():
+        services.sign_release(release_id=release_id, profile_id=profile_id)
+
+
+@shared_task
+def renew_profiles() -> None:
+    """Builders are asked to sign anew what ends soon, or was signed with a key that is gone."""
+    services.ask_builders_to_renew()
+
+
+@shared_task
+def renew_profile(profile_id: int) -> None:
+    """Sent to the queue of the profile, where its key lies."""
+    renew(HardwareProfile.objects.get(pk=profile_id).name)

@@ -11,5 +11,7 @@ urlpatterns = [
     path("builds", api.BuildList.as_view(), name="builds"),
     path("builds/<int:build_id>", api.BuildDetail.as_view(), name="build"),
     path("releases/<str:name>/checks", ReleaseChecks.as_view(), name="release-checks"),
+    path("builds/<int:build_id>/cancel", api.CancelBuild.as_view(), name="cancel-build"),
+    path("builders", api.BuilderList.as_view(), name="builders"),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -13,6 +13,7 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.config.settings")
 
 from server.config import settings
+from server.lib import redis_broker
 from server.lib.broker import SCHEME
 
 ENV = settings.ENV
@@ -21,10 +22,15 @@ ENV = settings.ENV
 def broker() -> dict[str, Any]:
     """Redis where given; else folders in the data directory."""
     if ENV.redis_url is not None:
+        # A build may be longer than the default hour; the lease in SQL is what counts.
+        visibility_s = ENV.task_visibility_s or int(ENV.build_timeout_s) + 600
         return {
             "broker_url": ENV.redis_url.get_secret_value(),
-            # A build may be longer than the default hour; the lease in SQL is what counts.
-            "broker_transport_options": {"visibility_timeout": int(ENV.build_timeout_s) + 600},
+            "broker_transport_options": {
+                "visibility_timeout": visibility_s,
+                "unacked_restore_interval": min(10.0, visibility_s / 4),
+                "unacked_restore_throttle": 1,
+            },
         }
     folder = ENV.data / "broker"
     for name in ("messages", "control"):
@@ -53,11 +59,15 @@ SCHEDULE = {
     "queue-builds": _every("server.builds.tasks.queue_builds", ENV.tick_s),
     "sign-releases": _every("server.builds.tasks.sign_releases", ENV.tick_s),
     "tick-rollouts": _every("server.rollouts.tasks.tick_rollouts", ENV.tick_s),
+    "renew-profiles": _every("server.builds.tasks.renew_profiles", 60.0),
     "refresh-timestamp": _every("server.trust.tasks.refresh_timestamp", 3600.0),
     "forget-logs": _every("server.telemetry.tasks.forget_logs", 3600.0),
     "forget-certificates": _every("server.trust.tasks.forget_certificates", 3600.0),
     "forget-assertions": _every("server.device_gateway.tasks.forget_assertions", 600.0),
 }
+
+REDIS = redis_broker.Transport
+"""What Celery takes for ``redis://``, once its module was imported."""
 
 app = Celery("linewarden")
 app.conf.update(

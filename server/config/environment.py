@@ -38,6 +38,18 @@ class Environment(BaseSettings):
     max_dataset_bytes: int = 1024 * 1024 * 1024
     poll_s: float = Field(default=30.0, gt=0)
     build_timeout_s: float = Field(default=3600.0, gt=0)
+    build_lease_s: float = Field(
+        default=60.0, ge=1, description="A worker that is not heard of for so long is given up."
+    )
+    task_visibility_s: int | None = Field(
+        default=None,
+        ge=1,
+        description="Redis gives a task that was not acknowledged to another worker after this "
+        "time; none is longer than a build may take.",
+    )
+    build_message_s: float = Field(
+        default=300.0, gt=0, description="A message to a builder is sent again after this time."
+    )
     tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")
 
     broker_host: str | None = Field(

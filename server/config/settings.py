@@ -186,9 +186,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Sweeps run every second or so; two lines for each would be all that the log holds.
+    # Sweeps run every second or so; two lines for each would be all that the log holds. And a
+    # signature that is still awaited is no news.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy", "tuf.api")
     },
 }

@@ -10,6 +10,7 @@ API_APPS = (
     "fleet",
     "datasets",
     "registry",
+    "trust",
     "builds",
     "telemetry",
     "review",
@@ -25,3 +26,4 @@ urlpatterns = [
 ]
 
 handler404 = "server.config.handlers.not_found"
+handler500 = "server.config.handlers.server_error"

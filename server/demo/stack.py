@@ -116,8 +116,8 @@ def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
               "--without-gossip", "--without-mingle", "--pool", "threads"]  # fmt: skip
     ensemble.start("worker", [*worker, "-n", "worker@%h", "-B", "-c", "2", "-Q", "default"])
     # Builds measure speed: one at a time, and never in the way of the schedule.
-    queues = ",".join(f"build.{device.profile}" for device in DEVICES)
-    ensemble.start("builder", [*worker, "-n", "builder@%h", "-c", "1", "-Q", queues])
+    served = [word for device in DEVICES for word in ("--profile", device.profile)]
+    ensemble.start("builder", [python, "-m", "server", "build-worker", *served])
 
     def web_answers() -> str | None:
         try:

@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("token", views.token),
     path("certificate", views.certificate),
     path("goal", views.goal),
+    path("facts", views.facts),
     path("deployments/<uuid:deployment_id>", views.deployment),
     path("telemetry", views.telemetry),
     path("samples", views.samples),

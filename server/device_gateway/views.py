@@ -17,8 +17,10 @@ from inference_core.contract.device import (
     REPORT_HEADER,
     CertificateReply,
     CertificateRequest,
+    DeviceFacts,
     EnrolmentReply,
     EnrolmentRequest,
+    FactsReply,
     Progress,
     Report,
     TokenReply,
@@ -45,6 +47,7 @@ from server.device_gateway.doors import (
 from server.device_gateway.errors import KeyWaits, Quarantined
 from server.fleet import enrolment, presence
 from server.fleet.models import Device
+from server.fleet.profile_services import update_facts
 from server.fleet.states import DeviceState
 from server.lib import clock
 from server.lib.errors import Invalid, Malformed
@@ -155,6 +158,15 @@ def _goal_answer(request: HttpRequest, answer: goals.Answer) -> HttpResponse:
     if answer.etag in (tag.strip() for tag in known.split(",")):
         return HttpResponse(status=304, headers=headers)
     return HttpResponse(answer.body, content_type="application/json", headers=headers)
+
+
+@door("PUT")
+@for_device
+def facts(request: HttpRequest, device: Device) -> HttpResponse:
+    """``PUT facts``: what the box is now, and whether its profile still fits it."""
+    message = read_json(DeviceFacts, read_body(request, max_bytes=MAX_BODY_BYTES))
+    misfit = update_facts(device=device, facts=message)
+    return _answer(FactsReply(profile=device.profile.name, misfit=misfit))
 
 
 @door("PATCH")

@@ -1,4 +1,4 @@
-"""Places, groups, profiles and enrolment tokens."""
+"""Places, groups and enrolment tokens."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from server.accounts.models import Role
 from server.accounts.permissions import RoledView
 from server.accounts.scope import has_role, site_names
 from server.fleet import agents, enrolment, selectors, services, windows
-from server.fleet.filters import GroupFilter, HardwareProfileFilter, LineFilter, SiteFilter
-from server.fleet.models import AgentRelease, Group, HardwareProfile, Line, Site
+from server.fleet.filters import GroupFilter, LineFilter, SiteFilter
+from server.fleet.models import AgentRelease, Group, Line, Site
 from server.fleet.requests import (
     GroupChanges,
     LineChanges,
@@ -29,7 +29,6 @@ from server.fleet.requests import (
 from server.fleet.serializers import (
     AgentReleaseSerializer,
     GroupSerializer,
-    HardwareProfileSerializer,
     IssuedTokenSerializer,
     LineSerializer,
     SiteSerializer,
@@ -196,15 +195,6 @@ class GroupDeviceView(RoledView):
             group=selectors.group_named(name), device=device, actor=actor_of(request)
         )
         return Response(status=204)
-
-
-class HardwareProfilesView(RoledView, ListAPIView):
-    """``hardware-profiles``: seeded with the server."""
-
-    serializer_class = HardwareProfileSerializer
-    filterset_class = HardwareProfileFilter
-    pagination_class = pages_by("name")
-    queryset = HardwareProfile.objects.all()
 
 
 class EnrolmentTokensView(RoledView):

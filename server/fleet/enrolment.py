@@ -11,11 +11,13 @@ from enum import StrEnum
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from inference_core.contract.device import DeviceFacts, EnrolmentRequest
+from inference_core.contract.device import EnrolmentRequest
 from server.accounts import audit
 from server.fleet.keys import fingerprint, normalise_public_key
 from server.fleet.models import Device, EnrolmentToken, Group, HardwareProfile, Line, Membership
-from server.fleet.profiles import architecture_of, match_profile
+from server.fleet.profile_choice import NoProfile, choose_profile
+from server.fleet.profile_services import note_proposal, update_facts
+from server.fleet.profiles import misfit_of
 from server.fleet.services import announce
 from server.fleet.states import DeviceState
 from server.lib import clock
@@ -91,25 +93,35 @@ def issue_enrolment_token(
     return IssuedToken(token, row.expires_at)
 
 
-@transaction.atomic
 def enrol_device(*, request: EnrolmentRequest) -> Enrolment:
     """Make a device of a box; the same box with the same key is the same device.
 
     Raises Unauthenticated for the token, Invalid for the key or the profile, Forbidden for a
     revoked serial. A known serial with another key waits: the old key lives until an admin
-    accepts the new one.
+    accepts the new one. Where no profile fits, one is proposed to the admins, and none is made.
     """
+    try:
+        return _enrol(request)
+    except NoProfile as error:
+        if error.proposal is not None:  # the enrolment is undone, and this is kept
+            note_proposal(profile=error.proposal, serial=request.serial, why=error.why)
+        raise
+
+
+@transaction.atomic
+def _enrol(request: EnrolmentRequest) -> Enrolment:
     key = normalise_public_key(request.public_key)
     token = _find_token(request.token)
     device = Device.objects.select_for_update().filter(serial=request.serial).first()
     if device is None:
-        profile = _choose_profile(request.profile, request.facts)
+        profile = choose_profile(request.profile, request.facts)
         # The use is counted before the row: of two boxes with one use, one waits here and loses.
         _count_use(token)
         return _create_device(request, key, token, profile)
     if device.state == DeviceState.REVOKED:
         raise Forbidden("This serial has been revoked; enrol under another.", reason="revoked")
     if key == device.public_key:
+        update_facts(device=device, facts=request.facts)
         _adopt_variant(device, request.variant)
         return Enrolment(device, Outcome.KNOWN)
     if key != device.pending_public_key:
@@ -136,30 +148,6 @@ def _count_use(token: EnrolmentToken) -> None:
         raise Unauthenticated(_REFUSED)
 
 
-def _choose_profile(name: str | None, facts: DeviceFacts) -> HardwareProfile:
-    suggestions = match_profile(facts)
-    if name is None and suggestions:
-        return suggestions[0].profile
-    known = {profile.name: profile for profile in HardwareProfile.objects.order_by("name")}
-    profile = known.get(name or "")
-    if profile is not None and profile.architecture == architecture_of(facts):
-        return profile
-    if profile is not None:
-        problem = f"The profile {name!r} is for {profile.architecture}, the device is not."
-    elif name is None:
-        problem = "No profile fits what the device says of itself."
-    else:
-        problem = f"There is no profile {name!r}."
-    best = (
-        f" Suggested: {suggestions[0].profile.name} ({suggestions[0].why})." if suggestions else ""
-    )
-    raise Invalid(
-        f"{problem} Known are: {', '.join(known) or 'none'}.{best}",
-        known=list(known),
-        suggested=[suggestion.profile.name for suggestion in suggestions],
-    )
-
-
 def _create_device(
     request: EnrolmentRequest, key: str, token: EnrolmentToken, profile: HardwareProfile
 ) -> Enrolment:
@@ -171,6 +159,7 @@ def _create_device(
         line=token.line,
         profile=profile,
         facts=request.facts.model_dump(mode="json"),
+        misfit=misfit_of(profile, request.facts),
         variant=request.variant or "",
         enrolled_at=clock.now(),
     )

@@ -38,11 +38,15 @@ class GroupFilter(django_filters.FilterSet):
 
 
 class HardwareProfileFilter(django_filters.FilterSet):
-    """By runtime and architecture."""
+    """By runtime, architecture, and whether a device has it."""
+
+    is_used = django_filters.BooleanFilter(
+        field_name="devices", lookup_expr="isnull", exclude=True, distinct=True
+    )
 
     class Meta:
         model = HardwareProfile
-        fields = ("runtime", "architecture")
+        fields = ("name", "runtime", "architecture", "is_seeded")
 
 
 class DeviceFilter(django_filters.FilterSet):

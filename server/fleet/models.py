@@ -12,6 +12,7 @@ from inference_core.contract.release import TargetRef
 from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera as CameraMessage
 from inference_core.contract.window import UpdateWindow
+from inference_core.contract.words import ComputeDevice
 from server.fleet.states import DeviceState
 
 
@@ -62,6 +63,16 @@ class HardwareProfile(models.Model):
         help_text="A chip that artifacts are compiled for, e.g. edgetpu.",
     )
     tensorrt = models.JSONField(null=True, blank=True, help_text="What an engine is built for.")
+    compute_device = models.CharField(
+        max_length=20, default=ComputeDevice.CPU.value, help_text="Where OpenVINO computes."
+    )
+    runtime_version = models.CharField(
+        max_length=40, blank=True, help_text="No other version may build; empty is any."
+    )
+    requires = models.JSONField(
+        default=dict, blank=True, help_text="What a device must be: Requirements."
+    )
+    is_seeded = models.BooleanField(default=False, help_text="Came with the server.")
 
     def __str__(self) -> str:
         return self.name
@@ -77,7 +88,25 @@ class HardwareProfile(models.Model):
             threads=self.threads,
             accelerator=self.accelerator or None,
             tensorrt=self.tensorrt and TensorRtProfile.model_validate(self.tensorrt),
+            compute_device=self.compute_device,
+            runtime_version=self.runtime_version or None,
         )
+
+
+class ProfileProposal(models.Model):
+    """A profile that a device would need which none fitted. It waits for an admin."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    body = models.JSONField(help_text="NewProfile: what accepting it makes.")
+    serial = models.CharField(max_length=64, help_text="The latest device that asked.")
+    why = models.TextField(help_text="What the nearest profiles need and it does not have.")
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Device(models.Model):
@@ -91,6 +120,9 @@ class Device(models.Model):
     line = models.ForeignKey(Line, models.PROTECT, related_name="devices")
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="devices")
     facts = models.JSONField(default=dict)
+    misfit = models.TextField(
+        blank=True, help_text="What its profile needs and its facts deny; empty fits."
+    )
     sample_every_s = models.FloatField(default=10.0)
     sampling = models.JSONField(
         null=True, blank=True, help_text="Its SamplingPolicy; null is the usual one."

@@ -101,6 +101,12 @@ class DeviceChanges(Document):
     variant: Slug | None = Field(default=None, description="null takes it out of its arm.")
 
 
+class NewDeviceProfile(Document):
+    """``PUT devices/{id}/profile``."""
+
+    profile: Slug
+
+
 class Decision(Document):
     """``POST devices/{id}/quarantine`` and ``revoke``: the reason goes into the audit log."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from inference_core.contract.device import DeviceConfig
 from server.accounts.models import Role, User
@@ -157,6 +157,24 @@ def profiles_in_use() -> QuerySet[HardwareProfile]:
     """Profiles of devices that are not revoked: what builds are needed for."""
     in_use = Device.objects.exclude(state=DeviceState.REVOKED).values("profile")
     return HardwareProfile.objects.filter(pk__in=in_use).order_by("name")
+
+
+def profile_named(name: str) -> HardwareProfile:
+    """A hardware profile; NotFound where there is none."""
+    profile = HardwareProfile.objects.filter(name=name).first()
+    if profile is None:
+        raise NotFound(f"There is no hardware profile {name!r}.")
+    return profile
+
+
+def profiles_counted(user: Caller) -> QuerySet[HardwareProfile]:
+    """All profiles, with their devices within the scope and their artifacts counted."""
+    sites = site_names(user)
+    seen = None if sites is None else Q(devices__line__site__name__in=sites)
+    return HardwareProfile.objects.order_by("name").annotate(
+        device_count=Count("devices", filter=seen, distinct=True),
+        artifact_count=Count("artifacts", distinct=True),
+    )
 
 
 def config_of(device: Device) -> DeviceConfig:

@@ -15,6 +15,7 @@ from server.fleet.models import (
     HardwareProfile,
     Line,
     Presence,
+    ProfileProposal,
     Site,
 )
 from server.fleet.selectors import PresenceWord, agent_release_of, presence
@@ -68,6 +69,9 @@ class HardwareProfileSerializer(serializers.ModelSerializer):
 
     precisions = serializers.ListField(child=serializers.CharField())
     tensorrt = serializers.DictField(allow_null=True)
+    requires = serializers.DictField(help_text="What a device must be for it: Requirements.")
+    device_count = serializers.IntegerField(help_text="Devices within the caller's sites.")
+    artifact_count = serializers.IntegerField()
 
     class Meta:
         model = HardwareProfile
@@ -75,12 +79,42 @@ class HardwareProfileSerializer(serializers.ModelSerializer):
             "name",
             "title",
             "runtime",
+            "runtime_version",
             "architecture",
             "precisions",
             "threads",
             "accelerator",
+            "compute_device",
             "tensorrt",
+            "requires",
+            "is_seeded",
+            "device_count",
+            "artifact_count",
         )
+
+
+class ProfileProposalSerializer(serializers.ModelSerializer):
+    """A profile that a device would need; an admin accepts or dismisses it."""
+
+    profile = serializers.DictField(source="body", help_text="What accepting it makes.")
+
+    class Meta:
+        model = ProfileProposal
+        fields = ("name", "profile", "serial", "why", "asked_at")
+
+
+class ProfileWhySerializer(serializers.Serializer):
+    """A profile with why it fits, or does not."""
+
+    profile = serializers.CharField(source="profile.name")
+    why = serializers.CharField()
+
+
+class MatchSerializer(serializers.Serializer):
+    """Which profiles suit a device by its facts, the best first, and which nearly do."""
+
+    fitting = ProfileWhySerializer(many=True)
+    near = ProfileWhySerializer(many=True)
 
 
 class IssuedTokenSerializer(serializers.Serializer):
@@ -195,6 +229,7 @@ class DeviceDetailSerializer(DeviceSerializer):
             "sampling",
             "key_fingerprint",
             "new_key_fingerprint",
+            "misfit",
             "variant",
             "reported_variant",
             "reported_shadow_sha256",

@@ -11,8 +11,8 @@ from inference_core.contract.sampling import SamplingPolicy
 from inference_core.contract.serve import Camera as CameraMessage
 from server.accounts import audit
 from server.fleet.keys import fingerprint
-from server.fleet.models import Camera, Device, Group, HardwareProfile, Line, Membership, Site
-from server.fleet.profiles import SEEDS
+from server.fleet.models import Camera, Device, Group, Line, Membership, Site
+from server.fleet.profile_services import seed_profiles as seed_profiles  # noqa: PLC0414 - a door
 from server.fleet.states import DEVICE, DeviceState
 from server.lib import clock, outbox
 from server.lib.errors import Conflict, Invalid
@@ -26,24 +26,6 @@ def announce(device_ids: Iterable[UUID]) -> None:
     """Say that the goals of these devices are not what they were."""
     for device_id in device_ids:
         outbox.enqueue(GOAL_CHANGED, {"device_id": str(device_id)})
-
-
-@transaction.atomic
-def seed_profiles() -> None:
-    """Bring the table of profiles into the database; may run at every start."""
-    for seed in SEEDS:
-        HardwareProfile.objects.update_or_create(
-            name=seed.spec.name,
-            defaults={
-                "title": seed.title,
-                "runtime": str(seed.spec.runtime),
-                "architecture": seed.spec.architecture,
-                "precisions": [str(precision) for precision in seed.spec.precisions],
-                "threads": seed.spec.threads,
-                "accelerator": seed.spec.accelerator or "",
-                "tensorrt": seed.spec.tensorrt and seed.spec.tensorrt.model_dump(mode="json"),
-            },
-        )
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from server.fleet import api, device_api
+from server.fleet import api, device_api, profile_api
 
 _DEVICE = "devices/<uuid:device_id>"
 
@@ -17,10 +17,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("groups/<str:name>/devices", api.GroupDevicesView.as_view()),
     path("groups/<str:name>/devices/<uuid:device_id>", api.GroupDeviceView.as_view()),
     path("agent-releases", api.AgentReleasesView.as_view()),
-    path("hardware-profiles", api.HardwareProfilesView.as_view()),
+    path("hardware-profiles", profile_api.ProfilesView.as_view()),
+    path("hardware-profiles/<str:name>", profile_api.ProfileView.as_view()),
+    path("profile-proposals", profile_api.ProposalsView.as_view()),
+    path("profile-proposals/<str:name>/accept", profile_api.AcceptProposalView.as_view()),
+    path("profile-proposals/<str:name>/dismiss", profile_api.DismissProposalView.as_view()),
     path("enrolment-tokens", api.EnrolmentTokensView.as_view()),
     path("devices", device_api.DevicesView.as_view()),
     path(_DEVICE, device_api.DeviceView.as_view()),
+    path(f"{_DEVICE}/profile", profile_api.DeviceProfileView.as_view()),
     path(f"{_DEVICE}/accept", device_api.AcceptView.as_view()),
     path(f"{_DEVICE}/quarantine", device_api.QuarantineView.as_view()),
     path(f"{_DEVICE}/release", device_api.ReleaseView.as_view()),

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFilesSent
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -103,6 +103,7 @@ _IN_OUR_WORDS: tuple[tuple[type[Exception], Callable[[Exception], DomainError]],
     (OverflowError, lambda _: Invalid("A value is longer or larger than can be stored.")),
     # A database that restarts, or a lock that did not come in time.
     (OperationalError, lambda _: Unavailable("The database is not available; try again shortly.")),
+    (InterfaceError, lambda _: Unavailable("The database is not available; try again shortly.")),
 )
 
 

@@ -19,7 +19,7 @@ from server.fleet.models import AgentRelease
 from server.lib import blobs
 from server.lib.errors import Conflict, Invalid, TooLarge
 from server.trust.repository import TargetToSign
-from server.trust.services import publish_targets
+from server.trust.services import ensure_profile_role, publish_targets
 
 MAX_WHEEL_BYTES = 32 * 1024 * 1024
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
@@ -46,6 +46,8 @@ def publish_agent(*, wheel: Path, actor: str) -> AgentRelease:
         if known.sha256 != blob.sha256:
             raise Conflict(f"The agent {version} is published with other bytes; raise its version.")
         return known
+    # Outside the transaction: a role that waits for its signature is asked for all the same.
+    ensure_profile_role(ANY_PROFILE)
     try:
         return _sign(version, blob, actor)
     except IntegrityError:

@@ -2,11 +2,15 @@
 
 Keys of ``root`` and ``targets`` lie in ``offline/`` and keys of profiles in ``builders/``, so that
 an operator can move either folder to where it belongs: out of the web server's reach.
+
+A role may have several keys here: the one that signs now, and ``ROLE.KEYID.pem``, which shall sign
+once those who hold the offline keys have said so. Metadata decides which of them counts.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from django.conf import settings
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Key
 
 from server.lib.errors import Unavailable
 
@@ -70,17 +74,64 @@ def store_once(path: Path, pem: bytes) -> None:
 def load_signer(role: str) -> CryptoSigner:
     """The signer of ``role``; Unavailable where its key does not lie on this machine."""
     path = key_path(role)
+    signer = _signer_at(path)
+    if signer is None:
+        raise missing_key(role)
+    return signer
+
+
+def missing_key(role: str) -> Unavailable:
+    """What to say where nobody on this machine can sign for ``role``."""
+    return Unavailable(
+        f"The key of the role {role!r} is not on this machine; bring {key_path(role)} back from "
+        "where it is kept, or run this where it is."
+    )
+
+
+def signers_among(role: str, keyids: Collection[str]) -> list[CryptoSigner]:
+    """Signers for those of ``keyids`` whose private keys lie on this machine, each once."""
+    first = key_path(role)
+    found = [_signer_at(path) for path in (first, *sorted(first.parent.glob(f"{role}.*.pem")))]
+    known = {signer.public_key.keyid: signer for signer in found if signer}
+    return [known[keyid] for keyid in keyids if keyid in known]
+
+
+def make_next_key(role: str) -> Key:
+    """A further key of ``role``, which signs nothing before metadata names it."""
+    pem = _new_pem()
+    signer = CryptoSigner(_ed25519(pem, key_path(role)))
+    keyid = signer.public_key.keyid
+    store_once(key_path(role).with_name(f"{role}.{keyid[:16]}.pem"), pem)
+    return signer.public_key
+
+
+def idle_keys(role: str, keyids: Collection[str]) -> list[Path]:
+    """Files with private keys of ``role`` that lie here in plain and that metadata do not name."""
+    first = key_path(role)
+    found = []
+    for path in (first, *sorted(first.parent.glob(f"{role}.*.pem"))):
+        signer = _signer_at(path)
+        if signer is not None and signer.public_key.keyid not in keyids:
+            found.append(path)
+    return found
+
+
+def _signer_at(path: Path) -> CryptoSigner | None:
+    """None for an absent key and for an encrypted one, which only its holder can use."""
     try:
         pem = path.read_bytes()
     except FileNotFoundError:
-        raise Unavailable(
-            f"The key of the role {role!r} is not on this machine; bring {path} back from where "
-            "it is kept, or run this where it is."
-        ) from None
+        return None
+    if b"BEGIN ENCRYPTED" in pem:
+        return None
+    return CryptoSigner(_ed25519(pem, path))
+
+
+def _ed25519(pem: bytes, path: Path) -> Ed25519PrivateKey:
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{path} is no Ed25519 key")
-    return CryptoSigner(key)
+    return key
 
 
 def _new_pem() -> bytes:

@@ -29,6 +29,9 @@ from inference_core.contract.release import TargetCustom
 
 AnyRole = Root | Targets | Snapshot | Timestamp
 
+COSIGNED = "cosigned-"
+"""Roles of releases that a person signs as well; those live longer, as people are not at hand."""
+
 _YEAR, _PROFILE = timedelta(days=365), timedelta(days=90)
 _LIFETIMES = {
     "root": _YEAR,
@@ -50,7 +53,7 @@ class TargetToSign:
 
 def lifetime(role: str) -> timedelta:
     """How long metadata of ``role`` is valid from its signature."""
-    return _LIFETIMES.get(role, _PROFILE)
+    return _YEAR if role.startswith(COSIGNED) else _LIFETIMES.get(role, _PROFILE)
 
 
 def expiry(role: str, now: datetime) -> datetime:
@@ -59,11 +62,16 @@ def expiry(role: str, now: datetime) -> datetime:
 
 
 def make_root(keys: Mapping[str, Key], expires: datetime) -> Root:
-    """The first root: one key for each top-level role."""
+    """The first root: one key for each top-level role, or none yet."""
     root = Root(expires=expires, consistent_snapshot=True)
     for role, key in keys.items():
         root.add_key(key, role)
     return root
+
+
+def cosigned_role(profile: str) -> str:
+    """Name of the delegated role of releases that a person must sign as well."""
+    return f"{COSIGNED}{profile}"
 
 
 def make_targets(expires: datetime) -> Targets:
@@ -71,20 +79,54 @@ def make_targets(expires: datetime) -> Targets:
     return Targets(expires=expires, delegations=Delegations(keys={}, roles={}))
 
 
-def delegate(targets: Root | Targets, role: str, paths: Iterable[str], key: Key) -> None:
-    """Let ``role`` alone vouch for ``paths``. Terminating: nobody after it is asked for them."""
-    table = (
-        targets.delegations.roles if isinstance(targets, Targets) and targets.delegations else None
-    )
-    if table is None:
+def set_keys(
+    parent: Root | Targets,
+    role: str,
+    keys: Iterable[Key],
+    threshold: int,
+    paths: Iterable[str] = (),
+) -> None:
+    """Let ``role`` be signed by ``threshold`` of exactly ``keys``; 0 takes a delegation away.
+
+    Below targets, ``role`` alone vouches for ``paths``. Terminating: nobody after it is asked for
+    them. What a person signs as well goes first, or the builder could still answer for it.
+    """
+    if isinstance(parent, Root):
+        for keyid in list(parent.roles[role].keyids):
+            parent.revoke_key(keyid, role)
+        parent.roles[role].threshold = threshold
+    else:
+        _replace_delegation(parent, role, threshold, paths)
+    for key in keys if threshold else ():
+        parent.add_key(key, role)
+
+
+def _replace_delegation(targets: Targets, role: str, threshold: int, paths: Iterable[str]) -> None:
+    delegations = targets.delegations
+    if delegations is None or delegations.roles is None:
         raise ValueError("only targets with a table of delegations can delegate")
-    table[role] = DelegatedRole(role, [], threshold=1, terminating=True, paths=list(paths))
-    targets.add_key(key, role)
+    old = delegations.roles.pop(role, None)
+    if threshold:
+        delegated = DelegatedRole(role, [], threshold, terminating=True, paths=list(paths))
+        rows = [*delegations.roles.items(), (role, delegated)]
+        if old is not None or role.startswith(COSIGNED):
+            rows.sort(key=lambda row: not row[0].startswith(COSIGNED))
+        delegations.roles = dict(rows)
+    used = {keyid for each in delegations.roles.values() for keyid in each.keyids}
+    delegations.keys = {keyid: key for keyid, key in delegations.keys.items() if keyid in used}
 
 
-def make_profile_targets(targets: Iterable[TargetToSign], expires: datetime) -> Targets:
-    """All that one profile's role vouches for."""
-    return Targets(targets={t.path: _target_file(t) for t in targets}, expires=expires)
+def make_profile_targets(
+    targets: Iterable[TargetToSign],
+    expires: datetime,
+    bins: Iterable[DelegatedRole] = (),
+    keys: Iterable[Key] = (),
+) -> Targets:
+    """What one role of a profile vouches for itself, and the bins that it leaves the rest to."""
+    roles = {role.name: role for role in bins}
+    table = Delegations(keys={key.keyid: key for key in keys}, roles=roles) if roles else None
+    files = {t.path: _target_file(t) for t in targets}
+    return Targets(targets=files, expires=expires, delegations=table)
 
 
 def make_snapshot(versions: Mapping[str, int], expires: datetime) -> Snapshot:

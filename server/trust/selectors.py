@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
 
 from server.lib.errors import NotFound
 from server.trust.models import MetadataFile, SignedTarget
@@ -41,14 +44,25 @@ def root_json() -> str:
     return bytes(row.body).decode()
 
 
+def served_targets() -> QuerySet[SignedTarget]:
+    """What devices can be given: neither withdrawn, nor waiting for a second signature."""
+    return SignedTarget.objects.filter(waits_since=None, withdrawn_at=None)
+
+
+def withdrawn_paths(paths: Iterable[str]) -> set[str]:
+    """Those of ``paths`` that nobody vouches for any more."""
+    rows = SignedTarget.objects.filter(path__in=list(paths)).exclude(withdrawn_at=None)
+    return set(rows.values_list("path", flat=True))
+
+
 def is_signed(path: str) -> bool:
-    """Whether a target is signed under exactly this path."""
-    return SignedTarget.objects.filter(path=path).exists()
+    """Whether a target is signed under exactly this path, by everybody who must."""
+    return served_targets().filter(path=path).exists()
 
 
 def target_blob(path: str) -> SignedTarget:
     """The target under ``path``, with or without the digest that TUF clients put before a name."""
-    targets = SignedTarget.objects
+    targets = served_targets()
     target = targets.filter(path=path).first()
     if target is None:
         folder, _, name = path.rpartition("/")

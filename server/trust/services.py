@@ -6,27 +6,25 @@ import logging
 from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
-from tuf.api.metadata import Metadata, Root, Targets
 
-from inference_core.contract.release import AGENT_ROLE, ANY_PROFILE, profile_role
+from inference_core.contract.release import ANY_PROFILE
 from server.lib import blobs, clock
-from server.lib.errors import Conflict, Invalid, NotFound, Unavailable
-from server.trust import keys, repository
-from server.trust.models import MetadataFile, SignedTarget
-from server.trust.repository import AnyRole, TargetToSign
+from server.lib.errors import Conflict, NotFound, Unavailable
+from server.trust import bins, cosigning, keys, repository, storing, wishes
+from server.trust.models import MetadataFile, SignedTarget, SigningRequest
+from server.trust.repository import COSIGNED, TargetToSign
 from server.trust.selectors import newest
+from server.trust.storing import KEPT_VERSIONS, ONLINE, TOP_LEVEL, paths_of, role_of
+from server.trust.waiting import WaitsForSignature
 
-TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
-_ONLINE = ("snapshot", "timestamp")
-KEPT_VERSIONS = 20
-"""Clients that are in the middle of a refresh still find the version that they were told of."""
+__all__ = ["KEPT_VERSIONS", "TOP_LEVEL", "WaitsForSignature", "paths_of", "role_of"]
 
 logger = logging.getLogger(__name__)
 
 
 def ensure_repository() -> None:
-    """Make keys and first metadata of the repository, unless it is there."""
-    if newest("root") is not None:
+    """Make keys and first metadata of the repository, unless it is there, or on its way."""
+    if newest("root") is not None or SigningRequest.objects.filter(closed_at=None).exists():
         return
     for role in TOP_LEVEL:
         keys.make_key(role)
@@ -43,46 +41,69 @@ def ensure_repository() -> None:
 def ensure_profile_role(profile: str) -> None:
     """Let the key of ``profile``, made now if need be, sign for its targets and no others.
 
-    ``ANY_PROFILE`` is the agent's own code, which has a role and paths of its own.
+    ``ANY_PROFILE`` is the agent's own code, which has a role and paths of its own. Raises
+    WaitsForSignature where the key of targets is kept elsewhere: the wish is written down then.
     """
     role = role_of(profile)
-    if newest(role) is not None:
-        return
     ensure_repository()
-    with transaction.atomic():
-        _lock()
-        if newest(role) is None:
-            keys.make_key(role)
-            _delegate(profile)
+    if newest("root") is None:
+        raise WaitsForSignature.for_first_root()
+    if storing.standing(role) is None:
+        _ask_for_role(profile)
+    elif newest(role) is None:
+        with transaction.atomic():
+            storing.lock()
+            _store_all(profile)
 
 
 def publish_targets(profile: str, targets: Sequence[TargetToSign]) -> None:
     """Sign targets with the key of ``profile``: all of them are served, or none.
 
     The same targets again change nothing. Raises Conflict for a path that is signed with other
-    bytes, NotFound where bytes are not stored, Unavailable where a key is not on this machine.
+    bytes, NotFound where bytes are not stored, Unavailable where a key is not on this machine,
+    and its kind WaitsForSignature where a person must sign first: call again later, as nothing
+    is lost.
     """
     for target in targets:
         if not blobs.exists(target.sha256):
             raise NotFound(f"The bytes of {target.path} are not stored.")
     ensure_profile_role(profile)
     with transaction.atomic():
-        _lock()
-        if _insert_targets(profile, targets):
-            _store_profile(profile)
-            _store_snapshot()
+        storing.lock()
+        _insert_targets(profile, targets)
+        waits = SignedTarget.objects.filter(path__in=[t.path for t in targets]).exclude(
+            waits_since=None
+        )
+        waiting = cosigning.ask(profile) if waits.exists() else None
+    if waiting is not None:
+        raise waiting
 
 
-def role_of(profile: str) -> str:
-    """The role that signs for ``profile``; Invalid for a name that would pass for the agent's."""
-    if profile == AGENT_ROLE:
-        raise Invalid(f"{profile!r} is no name for a hardware profile: its paths are the agent's.")
-    return AGENT_ROLE if profile == ANY_PROFILE else profile_role(profile)
+def withdraw_artifact(*, profile: str, sha256: str, actor: str) -> list[str]:
+    """Vouch no longer for an artifact, its certificate and the releases that name it.
+
+    Returns their paths. Devices that run it keep running it; none takes it from now on.
+    """
+    with transaction.atomic():
+        storing.lock()
+        return cosigning.withdraw(profile=profile, sha256=sha256, actor=actor)
 
 
-def paths_of(profile: str) -> str:
-    """What that role may sign."""
-    return f"{AGENT_ROLE if profile == ANY_PROFILE else profile}/*/*"
+def renew_profile(profile: str) -> bool:
+    """Sign anew what a profile vouches for, where its keys have changed; whether it was needed.
+
+    For the builder, whose key signs; Unavailable where it is not on this machine.
+    """
+    role = role_of(profile)
+    with transaction.atomic():
+        storing.lock()
+        if storing.standing(role) is None:
+            return False
+        is_due = not storing.is_current(role) or storing.is_ending(role)
+        if is_due:
+            _store_all(profile)
+        cosigning.ask_if_stale(profile)
+        return is_due
 
 
 def refresh_timestamp() -> list[str]:
@@ -93,132 +114,120 @@ def refresh_timestamp() -> list[str]:
     if newest("root") is None:
         return []
     with transaction.atomic():
-        _lock()
+        storing.lock()
         ending = _ending_roles()
-        renewed = [role for role in sorted(ending) if role not in _ONLINE and _renew(role)]
+        offline = sorted(r for r in ending if r not in ONLINE and not r.startswith(COSIGNED))
+        renewed = _renew_all(offline)
         if "snapshot" in ending or set(renewed) - {"root"}:
-            _store_snapshot()
-            renewed += _ONLINE
+            storing.store_snapshot()
+            renewed += ONLINE
         elif "timestamp" in ending:
-            _store_timestamp()
+            storing.store_timestamp()
             renewed.append("timestamp")
     return renewed
-
-
-def _lock() -> None:
-    """Hold the one row that is never replaced: writers queue here until the commit."""
-    MetadataFile.objects.select_for_update().get(role="root", version=1)
 
 
 def _store_first() -> None:
     now = clock.now()
     signers = {role: keys.load_signer(role) for role in TOP_LEVEL}
     public = {role: signer.public_key for role, signer in signers.items()}
-    _store("root", repository.make_root(public, repository.expiry("root", now)))
-    _store("targets", repository.make_targets(repository.expiry("targets", now)))
-    _store_snapshot()
+    root = repository.make_root(public, repository.expiry("root", now))
+    storing.store("root", root, [signers["root"]])
+    storing.store("targets", repository.make_targets(repository.expiry("targets", now)))
+    storing.store_snapshot()
+
+
+def _ask_for_role(profile: str) -> None:
+    """Delegate at once where targets can be signed here; else write the wish down and say so."""
+    role = role_of(profile)
+    with transaction.atomic():
+        storing.lock()
+        if storing.standing(role) is not None:
+            return
+        keys.make_key(role)
+        if storing.can_sign("targets"):
+            _delegate(profile)
+            return
+        if not wishes.open_wishes().filter(role=role).exists():  # of two builders the first
+            key, actor = keys.load_signer(role).public_key, f"builder {profile}"
+            wishes.wish(role=role, profile=profile, keys=[key], threshold=1, actor=actor)
+    raise WaitsForSignature.for_targets(profile)
 
 
 def _delegate(profile: str) -> None:
     role = role_of(profile)
-    targets = _read("targets")
+    targets = storing.read("targets")
     public = keys.load_signer(role).public_key
-    repository.delegate(targets, role, [paths_of(profile)], public)
+    repository.set_keys(targets, role, [public], 1, [paths_of(profile)])
     targets.expires = repository.expiry("targets", clock.now())
-    _store("targets", targets)
-    _store_profile(profile)
-    _store_snapshot()
+    storing.store("targets", targets)
+    _store_all(profile)
 
 
-def _store_profile(profile: str) -> None:
-    role = role_of(profile)
-    rows = SignedTarget.objects.filter(profile=profile)
-    targets = [TargetToSign(t.path, t.sha256, t.length, t.custom_fields) for t in rows]
-    expires = repository.expiry(role, clock.now())
-    _store(role, repository.make_profile_targets(targets, expires))
+def _store_all(profile: str) -> None:
+    storing.store_profile(profile)
+    storing.store_snapshot()
 
 
-def _store_snapshot() -> None:
-    """Pin the newest version of everything, and announce it."""
-    now = clock.now()
-    others = MetadataFile.objects.exclude(role__in=["root", "snapshot", "timestamp"])
-    versions = dict(others.order_by("version").values_list("role", "version"))
-    _store("snapshot", repository.make_snapshot(versions, repository.expiry("snapshot", now)))
-    _store_timestamp()
-
-
-def _store_timestamp() -> None:
-    snapshot = newest("snapshot")
-    if snapshot is None:
-        raise LookupError("the repository has no snapshot")
-    expires = repository.expiry("timestamp", clock.now())
-    _store("timestamp", repository.make_timestamp(snapshot.version, expires))
-
-
-def _store(role: str, signed: AnyRole) -> None:
-    """Sign as the next version of ``role``, and forget versions that nobody asks for any more."""
-    last = newest(role)
-    version = last.version + 1 if last else 1
-    MetadataFile.objects.create(
-        role=role,
-        version=version,
-        body=repository.sign(signed, version, [keys.load_signer(role)]),
-        expires_at=signed.expires,
-        created_at=clock.now(),
-    )
-    if role != "root":  # devices walk every root since the one that they have
-        MetadataFile.objects.filter(role=role, version__lte=version - KEPT_VERSIONS).delete()
-
-
-def _read(role: str) -> Root | Targets:
-    row = newest(role)
-    if row is None:
-        raise LookupError(f"the repository has no {role}")
-    signed = Metadata.from_bytes(bytes(row.body)).signed
-    if not isinstance(signed, Root | Targets):
-        raise TypeError(f"{row} vouches for no files and no keys")
-    return signed
-
-
-def _insert_targets(profile: str, targets: Sequence[TargetToSign]) -> bool:
-    """Whether any of them is new."""
+def _insert_targets(profile: str, targets: Sequence[TargetToSign]) -> None:
+    """Write down and sign those that are new."""
     known = {t.path: t for t in SignedTarget.objects.filter(path__in=[t.path for t in targets])}
     for target in targets:
         row = known.get(target.path)
         if row and (row.sha256 != target.sha256 or row.custom_fields != target.custom):
             raise Conflict(f"{target.path} is signed already, with other content.")
-    new = [target for target in targets if target.path not in known]
-    SignedTarget.objects.bulk_create(
-        SignedTarget(
-            profile=profile,
-            path=target.path,
-            sha256=target.sha256,
-            length=target.length,
-            custom=target.custom.model_dump(mode="json", exclude_none=True),
-            signed_at=clock.now(),
-        )
-        for target in new
+        if row and row.withdrawn_at is not None:
+            raise Conflict(f"{target.path} was withdrawn, and stays so.")
+    new = [_row(profile, target) for target in targets if target.path not in known]
+    cosigning.mark_waiting(profile, new)
+    SignedTarget.objects.bulk_create(new)
+    places = {row.place for row in new if row.waits_since is None}
+    if places:
+        storing.store_profile(profile, places)
+        storing.store_snapshot()
+
+
+def _row(profile: str, target: TargetToSign) -> SignedTarget:
+    return SignedTarget(
+        profile=profile,
+        path=target.path,
+        sha256=target.sha256,
+        length=target.length,
+        custom=target.custom.model_dump(mode="json", exclude_none=True),
+        signed_at=clock.now(),
+        place="" if profile == ANY_PROFILE else bins.place_of(target.path),
     )
-    return bool(new)
 
 
 def _ending_roles() -> frozenset[str]:
     """Roles in the last third of their life."""
-    roles = MetadataFile.objects.values_list("role", flat=True).distinct().order_by("role")
-    rows = [row for role in roles if (row := newest(role))]
+    rows = MetadataFile.objects.order_by("role", "version").values_list("role", "expires_at")
     now = clock.now()
     return frozenset(
-        row.role for row in rows if row.expires_at - now < repository.lifetime(row.role) / 3
+        role for role, ends in dict(rows).items() if ends - now < repository.lifetime(role) / 3
     )
 
 
-def _renew(role: str) -> bool:
-    """Whether ``role``, which somebody may keep elsewhere, could be signed anew."""
-    signed = _read(role)
-    signed.expires = repository.expiry(role, clock.now())
-    try:
-        _store(role, signed)
-    except Unavailable as error:
-        logger.warning("the metadata of %s ends soon and was not renewed: %s", role, error.detail)
-        return False
-    return True
+def _renew_all(roles: Sequence[str]) -> list[str]:
+    """Those that could be signed anew; the rest, which somebody keeps elsewhere, is told of."""
+    by_signer: dict[str, list[str]] = {}
+    for role in roles:
+        profile = bins.profile_of_bin(role)
+        by_signer.setdefault(role_of(profile) if profile else role, []).append(role)
+    renewed = []
+    for signer, signed_by_it in by_signer.items():
+        try:
+            signers = storing.local_signers(signer)
+        except Unavailable as error:
+            logger.warning(
+                "the metadata of %s ends soon and was not renewed: %s", signer, error.detail
+            )
+            continue
+        if signer in TOP_LEVEL:
+            signed = storing.read(signer)
+            signed.expires = repository.expiry(signer, clock.now())
+            storing.store(signer, signed, signers)
+        else:
+            storing.store_profile(storing.profile_of(signer))
+        renewed += signed_by_it
+    return renewed

@@ -25,8 +25,10 @@ from inference_core.contract.device import (
     CertificateRequest,
     DeploymentRef,
     DeviceConfig,
+    DeviceFacts,
     EnrolmentReply,
     EnrolmentRequest,
+    FactsReply,
     Goal,
     ProbationLimits,
     Progress,
@@ -73,6 +75,8 @@ class Simulator:
         self.device_id = uuid.uuid4()
         self.public_key: str | None = None
         self.enrolments: list[EnrolmentRequest] = []
+        self.facts: list[DeviceFacts] = []
+        self.misfit = ""
         self.goal = Goal(generation=0, poll_s=0.2)
         self.deployments: dict[str, Deployment] = {}
         self.records: list[tuple[uuid.UUID, Record]] = []
@@ -226,6 +230,10 @@ class Simulator:
         deployment.reports.append(progress)
         return _message(deployment.reply())
 
+    def take_facts(self, body: bytes) -> Answer:
+        self.facts.append(DeviceFacts.model_validate_json(body))
+        return _message(FactsReply(profile=self.profile, misfit=self.misfit))
+
     def telemetry(self, body: bytes) -> Answer:
         batch = Batch.model_validate_json(body)
         if any(self.refuses(record) for record in batch.records):
@@ -279,6 +287,7 @@ class Simulator:
                 "goal": lambda: self.answer_goal(headers),
                 "deployments": lambda: self.progress(rest, body),
                 "telemetry": lambda: self.telemetry(body),
+                "facts": lambda: self.take_facts(body),
                 "certificate": lambda: self.certificate(body),
                 "samples": lambda: self.sample(body, headers["Content-Type"]),
                 "logs": lambda: self.take_logs(body, headers["Content-Type"]),
@@ -304,6 +313,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._serve(body)
 
     def do_PATCH(self) -> None:
+        self.do_POST()
+
+    def do_PUT(self) -> None:
         self.do_POST()
 
     def _serve(self, body: bytes) -> None:

@@ -30,7 +30,13 @@ ENERGY = "sys/class/powercap/intel-rapl:0/energy_uj"
             "jetson",
             "tegra234",
             (),
-            {"l4t": "36.4.3", "jetpack": "6.2", "cuda": "12.6.11", "os": "ubuntu 22.04"},
+            {
+                "l4t": "36.4.3",
+                "jetpack": "6.2",
+                "cuda": "12.6.11",
+                "tensorrt": "10.3.0.30",
+                "os": "ubuntu 22.04",
+            },
         ),
         (
             "jetson-agx-xavier",
@@ -44,7 +50,13 @@ ENERGY = "sys/class/powercap/intel-rapl:0/energy_uj"
             "jetson",
             "tegra210",
             (),
-            {"l4t": "32.7.4", "jetpack": "4.6", "cuda": "10.2.300", "os": "ubuntu 18.04"},
+            {
+                "l4t": "32.7.4",
+                "jetpack": "4.6",
+                "cuda": "10.2.300",
+                "tensorrt": "8.2.1",
+                "os": "ubuntu 18.04",
+            },
         ),
         (
             "jetson-thor",
@@ -62,6 +74,15 @@ ENERGY = "sys/class/powercap/intel-rapl:0/energy_uj"
             ("edgetpu-pcie", "edgetpu-pcie"),
             {"os": "ubuntu 24.04"},
         ),
+        (
+            "pc-with-nvidia",
+            "generic",
+            "",
+            (),
+            {"nvidia_driver": "580.95.05", "os": "ubuntu 24.04"},
+        ),
+        ("pc-with-intel", "generic", "", ("intel-gpu", "intel-npu"), {"os": "ubuntu 24.04"}),
+        ("pc-with-amd", "generic", "", (), {"os": "debian 12"}),
     ],
 )
 def test_a_board_is_known_by_its_files(  # noqa: PLR0917 - a table's columns
@@ -75,6 +96,36 @@ def test_a_board_is_known_by_its_files(  # noqa: PLR0917 - a table's columns
     facts = read_facts(lay_out(board, tmp_path))
     assert (facts.platform, facts.soc, facts.accelerators) == (platform, soc, accelerators)
     assert facts.software == software
+
+
+@pytest.mark.parametrize(
+    ("board", "generation"),
+    [
+        ("jetson-nano", "5.3"),
+        ("jetson-agx-xavier", "7.2"),
+        ("jetson-orin-nano", "8.7"),
+        ("jetson-thor", "11.0"),
+        ("raspberry-pi-5", ""),
+    ],
+)
+def test_a_jetsons_gpu_is_known_by_its_chip(tmp_path: Path, board: str, generation: str) -> None:
+    assert read_facts(lay_out(board, tmp_path)).compute_capability == generation
+
+
+def test_a_card_is_asked_of_its_driver_and_without_an_answer_its_name_is_known(
+    tmp_path: Path,
+) -> None:
+    root = lay_out("pc-with-nvidia", tmp_path)
+    facts = read_facts(root)
+    assert (facts.gpu, facts.compute_capability) == ("NVIDIA L4", "")
+    program = root / "usr/bin/nvidia-smi"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 'NVIDIA L4, 8.9'; echo 'NVIDIA T4, 7.5'\n")
+    program.chmod(0o755)
+    facts = read_facts(root)
+    assert (facts.gpu, facts.compute_capability) == ("NVIDIA L4", "8.9")
+    program.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n")
+    assert read_facts(root).gpu == "NVIDIA L4"
 
 
 def test_every_recorded_board_is_read_in_this_file() -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from termios import TIOCSWINSZ
 
 import pytest
 
+from device_agent.log import follow
 from device_agent.notify import Systemd
 from device_agent.screen import draw
 from device_agent.status import CameraStatus, Download, Status, read_status, write_status
@@ -275,20 +277,49 @@ def test_the_unit_names_this_interpreter_and_systemd_finds_no_fault_in_it(tmp_pa
     assert verified.returncode == 0, verified.stderr
 
 
-def test_a_log_is_followed_over_a_rotation(tmp_path: Path) -> None:
+@pytest.fixture
+def followed(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A log of two lines, and ``logs -f -n 1`` on it; ended whatever becomes of the test."""
     log = tmp_path / "logs" / "agent.log"
     log.parent.mkdir()
     log.write_text("one\ntwo\n")
     command = [sys.executable, "-m", "device_agent", "--server", "http://localhost"]
     command += ["--data-dir", str(tmp_path), "logs", "-f", "-n", "1"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "two\n"
-        with log.open("a") as file:
-            file.write("three\n")
-        assert process.stdout.readline() == "three\n"
-        log.rename(log.with_name("agent.log.1"))
-        log.write_text("four\n")
-        assert process.stdout.readline() == "four\n"
-        process.send_signal(2)
-        assert process.wait(30) == 0
+        yield process
+        process.kill()
+
+
+def test_a_log_is_followed_over_a_rotation(tmp_path: Path, followed: subprocess.Popen[str]) -> None:
+    log = tmp_path / "logs" / "agent.log"
+    assert followed.stdout is not None
+    assert followed.stdout.readline() == "two\n"
+    with log.open("a") as file:
+        file.write("three\n")
+    assert followed.stdout.readline() == "three\n"
+    log.rename(log.with_name("agent.log.1"))
+    log.write_text("four\n")
+    assert followed.stdout.readline() == "four\n"
+    followed.send_signal(signal.SIGINT)
+    assert followed.wait(30) == 0
+
+
+class _RotatedWhenLookedAt(type(Path())):  # type: ignore[misc]
+    """A log that gets a line and is rotated at the very moment when somebody looks for that."""
+
+    def stat(self, **options: bool) -> os.stat_result:
+        old = Path(self.parent, "agent.log.1")
+        if not old.exists():
+            with self.open("a") as file:
+                file.write("two\n")
+            self.rename(old)
+            self.write_text("three\n")
+        return super().stat(**options)
+
+
+def test_a_line_that_comes_just_before_a_rotation_is_followed_too(tmp_path: Path) -> None:
+    log = _RotatedWhenLookedAt(tmp_path / "agent.log")
+    log.write_text("one\n")
+    lines = follow(log, 1, every_s=0.01)
+    for line in ("one", "two", "three"):
+        assert next(lines) == line

@@ -151,6 +151,30 @@ def test_both_hand_out_signed_metadata_and_ranges_of_it(either: Gateway) -> None
         assert response.status_code == 404
 
 
+def test_both_take_the_facts_of_a_box_and_say_whether_its_profile_fits(either: Gateway) -> None:
+    assert either.send_facts(FACTS).misfit == ""
+
+
+def test_the_server_says_that_a_profile_no_longer_fits(gateway: Gateway) -> None:
+    moved = FACTS.model_copy(update={"architecture": "aarch64"})
+    reply = gateway.send_facts(moved)
+    assert reply.misfit == "needs architecture x86_64, the device has aarch64"
+    assert reply.profile == "x86-onnxruntime"
+
+
+def test_a_box_that_no_profile_fits_says_so_in_words(
+    live_server: LiveServer, enrolment_token: str, tmp_path: Path
+) -> None:
+    identity = Identity(tmp_path / "identity")
+    config = Config(server_url=live_server.url, data_dir=tmp_path, serial="box-9")
+    odd = FACTS.model_copy(update={"architecture": "riscv64"})
+    request = EnrolmentRequest(
+        token=enrolment_token, serial="box-9", public_key=identity.public_key, facts=odd
+    )
+    with pytest.raises(Rejected, match="No profile fits what the device says of itself"):
+        Gateway(config, identity).enrol(request)
+
+
 def test_both_answer_for_a_deployment_that_they_do_not_know(either: Gateway) -> None:
     progress = Progress(seq=1, expected_version=0, phase="acknowledged")
     with pytest.raises(Rejected) as caught:

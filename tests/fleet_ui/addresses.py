@@ -13,6 +13,8 @@ def all_pages(world: World) -> dict[str, str]:
         "overview": reverse("overview"),
         "devices": reverse("devices"),
         "device": reverse("device", args=[world.devices[0].pk]),
+        "profiles": reverse("profiles"),
+        "all profiles": reverse("profiles") + "?all=1",
         "models": reverse("models"),
         "model": reverse("model", args=["board-defects"]),
         "model of an older version": reverse("model", args=["board-defects"]) + "?version=1.0.0",
@@ -22,6 +24,7 @@ def all_pages(world: World) -> dict[str, str]:
         "releases": reverse("releases"),
         "release": reverse("release", args=["board-inspection-1"]),
         "rollouts": reverse("rollouts"),
+        "trust": reverse("trust"),
         "rollout": reverse("rollout", args=[world.rollout.pk]),
     }
 

@@ -8,10 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from server.fleet.profile_services import note_proposal, seed_profiles
+from server.fleet.proposals import NewProfile
 from tests.fleet_ui.addresses import all_pages
 from tests.fleet_ui.world import World, add_device
 
@@ -20,7 +23,11 @@ HTMX = {"HX-Request": "true"}
 
 
 def text_of(client: Client, address: str) -> str:
-    body = client.get(address).content.decode()
+    return text_of_answer(client.get(address))
+
+
+def text_of_answer(answer: HttpResponse) -> str:
+    body = answer.content.decode()
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body).replace("&nbsp;", " "))
 
 
@@ -196,3 +203,59 @@ def test_what_is_not_there_is_a_page_that_says_so(
     response = sign_in("ada").get(reverse(page, args=[key]))
     assert response.status_code == 404
     assert "There is nothing here" in response.content.decode()
+
+
+def test_profiles_in_use_are_listed_and_the_rest_on_request(world: World, sign_in: SignIn) -> None:
+    seed_profiles()
+    client = sign_in("ada")
+    short = text_of(client, reverse("profiles"))
+    assert "x86-onnxruntime" in short
+    assert "jetson-thor" not in short
+    assert "jetson-thor-jp7.2-trt11.4" in text_of(client, reverse("profiles") + "?all=1")
+
+
+def test_a_profile_that_a_box_asks_for_is_accepted_with_one_click(
+    world: World, sign_in: SignIn
+) -> None:
+    wanted = {"name": "odd-box", "runtime": "litert", "architecture": "aarch64"}
+    note_proposal(
+        profile=NewProfile.model_validate(wanted | {"precisions": ["int8"]}),
+        serial="LW-DRE-0777",
+        why="rpi5-litert needs SoC bcm2712, the device has rk3588",
+    )
+    assert "No profile fits LW-DRE-0777" in text_of(sign_in("ada"), reverse("overview"))
+    address = reverse("accept-profile", args=["odd-box"])
+    assert sign_in("vera").post(address).status_code == 403
+    client = sign_in("ada")
+    assert "the device has rk3588" in text_of(client, reverse("profiles"))
+    assert client.post(address, follow=True).status_code == 200
+    assert "odd-box" in text_of(client, reverse("profiles"))
+
+
+def test_a_device_whose_profile_no_longer_fits_is_told_of(world: World, sign_in: SignIn) -> None:
+    device = world.devices[0]
+    type(device).objects.filter(pk=device.pk).update(
+        misfit="needs TensorRT 10.3, the device has 10.16",
+        facts={
+            **device.facts,
+            "architecture": "x86_64",
+            "system": "linux",
+            "runtimes": {"openvino": "2026.4.1"},
+        },
+    )
+    client = sign_in("ada")
+    told = text_of(client, reverse("overview"))
+    assert "1 device no longer what the profile needs LW-DRE-0000" in told
+    assert "needs TensorRT 10.3" in text_of(client, reverse("device", args=[device.pk]))
+    assert "LW-DRE-0000" in text_of(client, reverse("devices") + "?fit=no")
+    address, choice = reverse("assign-profile", args=[device.pk]), {"profile": "x86-openvino"}
+    assert sign_in("vera").post(address, choice).status_code in {403, 404}
+    told = text_of_answer(sign_in("ada").post(address, choice, follow=True))
+    assert "LW-DRE-0000 is x86-openvino from now on" in told
+    assert "no longer what this box is" not in told
+
+
+def test_the_inspection_says_which_runtimes_take_a_model(world: World, sign_in: SignIn) -> None:
+    text = text_of(sign_in("ada"), reverse("model", args=["board-defects"]))
+    assert "Takes it onnxruntime" in text
+    assert "OpenCV DNN 5.0.0 has no Scan" in text

@@ -211,6 +211,10 @@ def report_of(sha256: str) -> dict[str, Any]:
         "operators": {"Conv": 14, "Relu": 13, "Resize": 3, "Concat": 3},
         "inputs": [image],
         "outputs": [scores],
+        "support": {
+            "onnxruntime": {"answer": "yes", "why": "ONNX Runtime 1.32.0 has every operator."},
+            "opencv_dnn": {"answer": "no", "why": "OpenCV DNN 5.0.0 has no Scan, which node 's'."},
+        },
     }
 
 

@@ -27,7 +27,10 @@ class Source:
     architecture: str
     model: Path | None = None
     """The graph as it came, its batch perhaps still open."""
+    source_sha256: str = ""
+    manifest_sha256: str = ""
     calibration_sha256: str = ""
+    """These three name what the engine's key is of; empty, they are taken from the files."""
     tensorrt: TensorRtProfile | None = None
     accelerator: str | None = None
     """A chip that the artifact is compiled for, as the profile names it."""

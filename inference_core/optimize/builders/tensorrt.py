@@ -8,16 +8,17 @@ from pathlib import Path
 import onnx
 
 from inference_core.contract.build import BatchRange
-from inference_core.contract.words import Precision
+from inference_core.contract.recipe import key_of
+from inference_core.contract.words import Precision, RuntimeName
 from inference_core.optimize.builders.base import Source
 from inference_core.optimize.builders.onnxruntime import OnnxBuilder
+from inference_core.optimize.certify import describe_toolchain
 from inference_core.optimize.fold import fold
 from inference_core.optimize.problem import ConversionFailed
 from inference_core.optimize.quantize import quantize_onnx
+from inference_core.optimize.recipe import EngineRecipe, describe_tensorrt
 from inference_core.tensorrt.build import Built, build_engine
 from inference_core.tensorrt.engine_file import EngineFacts, write_engine
-from inference_core.tensorrt.gpu import find_l4t
-from inference_core.tensorrt.key import EngineRecipe, engine_key
 from inference_core.tensorrt.target import Target, choose_target
 from inference_core.tensorrt.timing import TimingCache, cache_path
 
@@ -79,7 +80,7 @@ def _has_open_batch(model: Path, name: str) -> bool:
 
 def _describe(source: Source, precision: Precision, target: Target, built: Built) -> EngineFacts:
     return EngineFacts(
-        key=engine_key(make_recipe(source, precision, target)),
+        key=key_of(make_recipe(source, precision, target)),
         flavour=target.library.flavour,
         version=target.library.version,
         architecture=source.architecture,
@@ -95,18 +96,18 @@ def _describe(source: Source, precision: Precision, target: Target, built: Built
 
 def make_recipe(source: Source, precision: Precision, target: Target) -> EngineRecipe:
     """What the engine depends on; its key can be known before it is built."""
+    tools = describe_toolchain(TensorRtBuilder.packages)
+    model = source.model or source.folded
     return EngineRecipe(
-        source_sha256=_hash((source.model or source.folded).read_bytes()),
-        manifest_sha256=_hash(source.manifest.to_json()),
+        source_sha256=source.source_sha256 or _hash(model.read_bytes()),
+        manifest_sha256=source.manifest_sha256 or _hash(source.manifest.to_json()),
         precision=precision,
         calibration_sha256=source.calibration_sha256 if precision is Precision.INT8 else "",
-        tensorrt=target.library.version,
-        compute_capabilities=target.compute_capabilities,
-        device_name=target.device_name,
-        l4t=find_l4t() if target.gpu else "",
-        cuda=target.gpu.cuda if target.gpu else "",
+        runtime=RuntimeName.TENSORRT,
         architecture=source.architecture,
-        profile=target.profile,
+        accelerator=source.accelerator or "",
+        profile=source.tensorrt,
+        toolchain=describe_tensorrt(target, tools),
     )
 
 

@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0001_initial'),
-        ('fleet', '0008_presence_clones'),
+        ('builds', '0002_engine_keys'),
+        ('fleet', '0009_profile_requirements'),
         ('registry', '0001_initial'),
     ]
 

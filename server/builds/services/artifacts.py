@@ -10,6 +10,7 @@ from inference_core.contract.release import (
     artifact_path,
     certificate_path,
 )
+from inference_core.contract.words import ComputeDevice
 from server.builds.models import Artifact
 from server.lib import clock
 from server.trust.repository import TargetToSign
@@ -48,6 +49,7 @@ def artifact_ref(artifact: Artifact) -> ArtifactRef:
         precision=artifact.precision,
         peak_memory_bytes=artifact.peak_memory_bytes,
         manifest=ModelManifest.model_validate(artifact.manifest_body),
+        compute_device=artifact.certificate.body.get("compute_device", ComputeDevice.CPU),
     )
 
 

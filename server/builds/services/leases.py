@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from server.accounts.actors import SYSTEM
 from server.builds import dispatch
 from server.builds.models import Build
-from server.builds.services.queueing import RUN_BUILD
+from server.builds.services.queueing import RUN_BUILD, wake_waiting
 from server.builds.states import BUILD, MAX_ATTEMPTS, BuildState
 from server.lib import clock
 from server.lib.states import StaleState, move
 
-LEASE_S = 60.0
+LEASE_S = settings.ENV.build_lease_s
 
 
 def lease_build(*, build_id: int, owner: str) -> Build | None:
@@ -42,6 +43,8 @@ def lease_build(*, build_id: int, owner: str) -> Build | None:
             step="",
             share=0.0,
             reason="",
+            key="",  # its recipe is told afresh: this machine may be another one
+            recipe=None,
         )
     except StaleState:
         return None
@@ -74,8 +77,10 @@ def _expire(build: Build) -> bool:
 def return_build(build: Build, why: str, *, actor: str) -> None:
     """Queue a leased build again, or fail it after ``MAX_ATTEMPTS``. Call under its lock."""
     freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
+    wake_waiting(build.key)
     if build.attempts < MAX_ATTEMPTS:
-        move(BUILD, build, BuildState.QUEUED, actor=actor, reason=why, **freed)
+        queued_at = clock.now()
+        move(BUILD, build, BuildState.QUEUED, actor=actor, reason=why, queued_at=queued_at, **freed)
         dispatch.forget(RUN_BUILD, build.pk)
         return
     ended = f"Given up after {build.attempts} attempts. {why}"

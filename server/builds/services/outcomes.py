@@ -13,6 +13,7 @@ from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
 from server.builds.models import Artifact, Build, Certificate
 from server.builds.services.leases import return_build
+from server.builds.services.queueing import wake_waiting
 from server.builds.states import BUILD, BuildState
 from server.lib import blobs, clock
 from server.lib.errors import Conflict
@@ -42,7 +43,7 @@ def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: P
     artifact = blobs.put(_chunks(_locate(outcome, folder)), max_bytes=MAX_ARTIFACT_BYTES)
     if artifact.sha256 != certificate.artifact_sha256:
         raise OutcomeError("the artifact is not the one that was certified.")
-    body = certificate.to_json()
+    body = blobs.put_bytes(certificate.to_json())
     with transaction.atomic():
         ended = _end(build, owner, outcome)
         row = Artifact.objects.create(
@@ -58,11 +59,10 @@ def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: P
             manifest_body=manifest.model_dump(mode="json", exclude_none=True),
             created_at=clock.now(),
         )
-        blob = blobs.put_bytes(body)
         Certificate.objects.create(
             artifact=row,
-            sha256=blob.sha256,
-            length=blob.length,
+            sha256=body.sha256,
+            length=body.length,
             body=certificate.model_dump(mode="json"),
         )
     return ended
@@ -71,9 +71,9 @@ def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: P
 def give_up(*, build: Build, owner: str, why: str, is_final: bool) -> None:
     """End an attempt that brought no outcome: for good, or to be tried again."""
     with transaction.atomic():
-        _lock(build, owner)
+        lock_lease(build, owner)
         if is_final:
-            _close(build, BuildState.FAILED, owner, why)
+            close_build(build, BuildState.FAILED, owner, why)
         else:
             return_build(build, why, actor=owner)
 
@@ -81,12 +81,13 @@ def give_up(*, build: Build, owner: str, why: str, is_final: bool) -> None:
 def _end(build: Build, owner: str, outcome: BuildOutcome) -> Build:
     candidates = [candidate.model_dump(mode="json") for candidate in outcome.candidates]
     with transaction.atomic():
-        _lock(build, owner)
-        _close(build, _STATES[outcome.outcome], owner, outcome.reason, candidates=candidates)
+        lock_lease(build, owner)
+        close_build(build, _STATES[outcome.outcome], owner, outcome.reason, candidates=candidates)
     return build
 
 
-def _close(build: Build, state: BuildState, owner: str, why: str, **changes: Any) -> None:
+def close_build(build: Build, state: BuildState, actor: str, why: str, **changes: Any) -> None:
+    """Move a build to its end. Call in a transaction; StaleState where somebody was faster."""
     why = why[:MAX_REASON]
     if state is BuildState.SUCCEEDED:
         changes["share"] = 1.0
@@ -94,7 +95,7 @@ def _close(build: Build, state: BuildState, owner: str, why: str, **changes: Any
         BUILD,
         build,
         state,
-        actor=owner,
+        actor=actor,
         reason=why,
         finished_at=clock.now(),
         lease_expires_at=None,
@@ -102,9 +103,10 @@ def _close(build: Build, state: BuildState, owner: str, why: str, **changes: Any
     )
     Build.objects.filter(pk=build.pk).update(reason=why)
     build.reason = why
+    wake_waiting(build.key)
 
 
-def _lock(build: Build, owner: str) -> None:
+def lock_lease(build: Build, owner: str) -> None:
     """Nobody else may have the lease: a worker that was thought dead comes too late."""
     held = Build.objects.select_for_update().filter(
         pk=build.pk, state=BuildState.LEASED, lease_owner=owner
@@ -118,20 +120,27 @@ def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, Mode
     certificate, manifest = outcome.certificate, outcome.manifest
     if certificate is None or manifest is None:
         raise OutcomeError("the child says succeeded, but delivers no certificate or no manifest.")
+    check_certificate(build, certificate)
+    if certificate.artifact_sha256 != outcome.artifact_sha256:
+        raise OutcomeError("the certificate is for another build: its artifact_sha256 differs.")
+    return certificate, manifest
+
+
+def check_certificate(build: Build, certificate: ParityCertificate) -> None:
+    """OutcomeError unless it is of the source, sets and profile that ``build`` is for."""
     version = build.version
     asked = {
         "source_sha256": version.sha256,
         "manifest_sha256": version.manifest_sha256,
-        "artifact_sha256": outcome.artifact_sha256,
         "golden_sha256": version.model.golden.sha256,
         "calibration_sha256": version.model.calibration.sha256,
         "profile": build.profile.name,
         "runtime": build.profile.runtime,
+        "compute_device": build.profile.compute_device,
     }
     for name, value in asked.items():
         if getattr(certificate, name) != value:
             raise OutcomeError(f"the certificate is for another build: its {name} differs.")
-    return certificate, manifest
 
 
 def _locate(outcome: BuildOutcome, folder: Path) -> Path:

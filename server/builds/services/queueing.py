@@ -2,44 +2,107 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
 
-from inference_core import __version__
 from server.accounts import audit
 from server.builds import dispatch
-from server.builds.models import Artifact, Build
+from server.builds.models import Build
+from server.builds.services.operators import why_never
 from server.builds.states import BUILD, BuildState
 from server.fleet.models import HardwareProfile
 from server.fleet.selectors import profiles_in_use
 from server.lib import clock
-from server.lib.errors import Conflict
+from server.lib.errors import Conflict, Invalid
+from server.lib.states import move
 from server.registry.models import ModelVersion
 
 RUN_BUILD = "server.builds.tasks.run_build"
 MAX_SENT = 50
 """Messages of one sweep."""
+_PRESENT: dict[str, str] = {BuildState.QUEUED: "queued", BuildState.LEASED: "being worked on"}
 
 
-def queue_build(*, version: ModelVersion, profile: HardwareProfile, actor: str) -> Build:
-    """The open build of a version for a profile: the one that there is, or a new one.
+@dataclass(frozen=True)
+class Requested:
+    """The build that answers a request; ``note`` says why it is no new one."""
 
-    Raises Conflict where there is an artifact already: its bytes never change.
+    build: Build
+    is_new: bool
+    note: str = ""
+
+
+def queue_build(
+    *,
+    version: ModelVersion,
+    profile: HardwareProfile,
+    actor: str,
+    again: bool = False,
+    reason: str = "",
+) -> Build:
+    """As ``request_build``, for whoever wants the build alone."""
+    return request_build(
+        version=version, profile=profile, actor=actor, again=again, reason=reason
+    ).build
+
+
+def request_build(
+    *,
+    version: ModelVersion,
+    profile: HardwareProfile,
+    actor: str,
+    again: bool = False,
+    reason: str = "",
+) -> Requested:
+    """The build of a version for a profile: the one that there is, or a new one.
+
+    After one that was refused or failed there is a new one only ``again``, with a reason, which
+    is Invalid without. One that the runtime could never take has failed at once, with the node
+    that it lacks. Conflict for another one of what is built: its bytes never change.
     """
-    if Artifact.objects.filter(version=version, profile=profile).exists():
-        raise Conflict(f"{version} is built for {profile} already.")
     builds = Build.objects.filter(version=version, profile=profile)
-    running = builds.filter(state__in=BUILD.open).first()
-    if running is not None:
-        return running
+    last = builds.order_by("number").last()
+    known = None if last is None else _answer_with(last, again=again)
+    if known is not None:
+        return known
+    if last is not None and not reason.strip():
+        raise Invalid("Say why it is worth another try: the reason stays with the build.")
+    return _queue(version, profile, number=builds.count() + 1, actor=actor, reason=reason.strip())
+
+
+def _answer_with(last: Build, *, again: bool) -> Requested | None:
+    if last.state in BUILD.open:
+        return Requested(last, is_new=False, note=f"Build {last.pk} is {_PRESENT[last.state]}.")
+    if last.state == BuildState.SUCCEEDED:
+        if again:
+            raise Conflict(f"{last} is built already, and its bytes never change.")
+        return Requested(last, is_new=False, note=f"Build {last.pk} made it already.")
+    return None if again else Requested(last, is_new=False, note=explain_ending(last))
+
+
+def explain_ending(build: Build) -> str:
+    """What a refused or failed build means for whoever would ask for another."""
+    if build.state == BuildState.REFUSED:
+        return (
+            f"Build {build.pk} was refused, and the result would be the same: change the model, "
+            "its sets or its limits. If you doubt the figures, ask again and say why."
+        )
+    return f"Build {build.pk} failed: {build.reason} To try anew, ask again and say why."
+
+
+def _queue(
+    version: ModelVersion, profile: HardwareProfile, *, number: int, actor: str, reason: str
+) -> Requested:
+    now = clock.now()
     with transaction.atomic():
+        # Of two calls at once, both come to the same number.
         build, is_new = Build.objects.get_or_create(
-            # Counting ended ones only: of two calls at once, both come to the same key.
-            key=_key(version, profile, builds.filter(state__in=BUILD.terminal).count()),
-            defaults={"version": version, "profile": profile, "created_at": clock.now()},
+            version=version,
+            profile=profile,
+            number=number,
+            defaults={"created_at": now, "queued_at": now, "is_again": number > 1},
         )
         if is_new:
             audit.record(
@@ -47,10 +110,34 @@ def queue_build(*, version: ModelVersion, profile: HardwareProfile, actor: str) 
                 action="queue",
                 subject="build",
                 subject_id=str(build.pk),
-                after={"version": str(version), "profile": profile.name},
+                reason=reason,
+                after={"version": str(version), "profile": profile.name, "number": number},
             )
-            transaction.on_commit(partial(_send, build))
-    return build
+            _begin(build, why_never(version, profile), actor)
+    return Requested(build, is_new)
+
+
+def wake_waiting(key: str) -> None:
+    """After the commit, send for builds that wait for the one with the same key."""
+    if key:
+        transaction.on_commit(partial(_send_waiting, key))
+
+
+def _send_waiting(key: str) -> None:
+    waiting = Build.objects.filter(key=key, state=BuildState.QUEUED).select_related("profile")
+    for build in waiting:
+        dispatch.forget(RUN_BUILD, build.pk)
+        _send(build)
+
+
+def _begin(build: Build, why_never: str, actor: str) -> None:
+    if not why_never:
+        transaction.on_commit(partial(_send, build))
+        return
+    now = clock.now()
+    move(BUILD, build, BuildState.FAILED, actor=actor, reason=why_never, finished_at=now)
+    Build.objects.filter(pk=build.pk).update(reason=why_never)
+    build.reason = why_never
 
 
 def queue_missing_builds(*, actor: str) -> list[Build]:
@@ -68,24 +155,8 @@ def queue_missing_builds(*, actor: str) -> list[Build]:
 def resend_builds() -> int:
     """Send the messages of queued builds again, in case they were lost; how many were sent."""
     waiting = Build.objects.filter(state=BuildState.QUEUED).select_related("profile")
-    return sum(_send(build) for build in waiting.order_by("pk")[:MAX_SENT])
+    return sum(_send(build) for build in waiting.order_by("queued_at", "pk")[:MAX_SENT])
 
 
 def _send(build: Build) -> bool:
     return dispatch.send_once(RUN_BUILD, build.pk, profile=build.profile.name)
-
-
-def _key(version: ModelVersion, profile: HardwareProfile, attempt: int) -> str:
-    """Names a request by all that shapes its result, so that the same request is the same row."""
-    parts = {
-        "source": version.sha256,
-        "manifest": version.manifest_sha256,
-        "profile": profile.spec.model_dump(mode="json"),
-        "golden": version.model.golden.sha256,
-        "calibration": version.model.calibration.sha256,
-        "toolchain": __version__,
-        # The same bytes may be two models', and a failed build may be asked for again.
-        "version": version.pk,
-        "attempt": attempt,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

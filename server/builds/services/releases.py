@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import IntegrityError
 
 from inference_core.contract.release import (
@@ -26,23 +28,29 @@ from server.lib.errors import Conflict, Invalid
 from server.registry.models import Release
 from server.trust.repository import TargetToSign
 from server.trust.services import publish_targets
+from server.trust.waiting import profiles_to_renew, waiting_paths, waiting_profiles
 
 SIGN_ARTIFACT = "server.builds.tasks.sign_artifact"
 MAX_WAITING = 50
 """Releases of a profile that one sweep looks at, the newest: old ones may never be signable."""
+RENEW_PROFILE = "server.builds.tasks.renew_profile"
 SIGN_RELEASE = "server.builds.tasks.sign_release"
 
 
 def sign_waiting_releases() -> int:
-    """Ask the builders to judge and sign what they have not yet; how many messages were sent."""
-    sent = 0
-    for artifact in unsigned_artifacts():
+    """Ask the builders to judge and sign what they have not yet; how many messages were sent.
+
+    What waits for the signature of a person is asked for once it has come.
+    """
+    sent, waiting = 0, waiting_profiles()
+    for artifact in unsigned_artifacts().exclude(profile__name__in=waiting):
         sent += dispatch.send_once(SIGN_ARTIFACT, artifact.pk, profile=artifact.profile.name)
-    for profile in profiles_in_use():
+    for profile in profiles_in_use().exclude(name__in=waiting):
         unsigned = Release.objects.exclude(targets__profile=profile).exclude(
             pk__in=refused_releases(profile).values("release")
         )
-        for release in unsigned.order_by("-counter")[:MAX_WAITING]:
+        newest = unsigned.order_by("-counter")[:MAX_WAITING]
+        for release in _not_waiting(newest, profile):
             if signable(release, profile) is not None:
                 sent += _advance(release, profile)
     return sent
@@ -60,6 +68,21 @@ def _advance(release: Release, profile: HardwareProfile) -> int:
     if check.state == CheckState.SUCCEEDED:
         return int(dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, profile=profile.name))
     return 0
+
+
+def ask_builders_to_renew() -> int:
+    """Ask builders to sign anew what their key alone can sign; how many messages were sent."""
+    profiles = HardwareProfile.objects.filter(name__in=profiles_to_renew())
+    return sum(
+        dispatch.send_once(RENEW_PROFILE, profile.pk, profile=profile.name) for profile in profiles
+    )
+
+
+def _not_waiting(releases: Iterable[Release], profile: HardwareProfile) -> list[Release]:
+    """People are asked once: a release that waits for a second signature is left alone."""
+    paths = {release_path(profile.name, release.name): release for release in releases}
+    waiting = waiting_paths(paths)
+    return [release for path, release in paths.items() if path not in waiting]
 
 
 def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:

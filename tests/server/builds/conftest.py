@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from server.builds import dispatch
 from server.fleet.models import Device, HardwareProfile
 from server.registry.models import ModelVersion
 from tests.server import catalogue
@@ -34,3 +35,15 @@ def profile(device: Device) -> HardwareProfile:
 @pytest.fixture
 def version(device: Device) -> ModelVersion:
     return catalogue.model_version(catalogue.vision_model())
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...], str]]:
+    """What went to the broker: the one thing that no test may leave behind."""
+    messages: list[tuple[str, tuple[int, ...], str]] = []
+
+    def send_task(name: str, *, args: tuple[int, ...], queue: str, retry: bool) -> None:
+        messages.append((name, args, queue))
+
+    monkeypatch.setattr(dispatch.app, "send_task", send_task)
+    return messages

@@ -66,8 +66,10 @@ def test_who_releases_may_ask_for_a_build(
 
     first, again = client.post(f"{API}/builds", body), client.post(f"{API}/builds", body)
 
-    assert first.status_code == again.status_code == 201
+    assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
+    assert first.json()["note"] == ""
+    assert "is queued" in again.json()["note"]
     assert client.post(f"{API}/builds", body | {"profile": "none"}).status_code == 422
     assert client.post(f"{API}/builds", body | {"version": "9"}).status_code == 422
     assert client.get(f"{API}/builds/999999").status_code == 404

@@ -1,35 +1,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 
+from server.accounts.models import AuditEntry
 from server.builds import dispatch, services, tasks
 from server.builds.models import Build
 from server.builds.states import MAX_ATTEMPTS, BuildState
 from server.fleet.models import Device, HardwareProfile
 from server.fleet.states import DeviceState
 from server.lib import clock
-from server.lib.errors import Conflict
+from server.lib.errors import Conflict, Invalid
 from server.lib.models import StateEvent
 from server.registry.models import ModelVersion
 from tests.server.catalogue import model_version
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...], str]]:
-    """What went to the broker: the one thing that no test may leave behind."""
-    messages: list[tuple[str, tuple[int, ...], str]] = []
-
-    def send_task(name: str, *, args: tuple[int, ...], queue: str, retry: bool) -> None:
-        messages.append((name, args, queue))
-
-    monkeypatch.setattr(dispatch.app, "send_task", send_task)
-    return messages
 
 
 @pytest.fixture
@@ -115,16 +105,27 @@ def test_asking_again_gives_the_same_build(
     assert services.queue_build(version=version, profile=profile, actor="test") == build
 
 
-def test_a_failed_build_can_be_asked_for_again(
+def test_a_failed_build_can_be_asked_for_again_on_purpose(
     build: Build, version: ModelVersion, profile: HardwareProfile
 ) -> None:
     leased = services.lease_build(build_id=build.pk, owner="w1")
     assert leased is not None
     services.give_up(build=leased, owner="w1", why="Broken.", is_final=True)
 
-    again = services.queue_build(version=version, profile=profile, actor="test")
+    ask = partial(services.request_build, version=version, profile=profile, actor="test")
+    known = ask()
+    assert (known.build, known.is_new) == (build, False)
+    assert "Build 1 failed: Broken." in known.note.replace(str(build.pk), "1", 1)
+    with pytest.raises(Invalid, match="why"):
+        ask(again=True, reason=" ")
+    again = ask(again=True, reason="the disk was mended")
 
-    assert again != build
+    assert again.is_new
+    assert (again.build.number, again.build.is_again) == (2, True)
+    assert (
+        AuditEntry.objects.get(subject="build", subject_id=again.build.pk).reason
+        == "the disk was mended"
+    )
     assert services.queue_missing_builds(actor="system") == []
 
 
@@ -200,3 +201,26 @@ def test_every_move_leaves_a_trace(build: Build, monkeypatch: pytest.MonkeyPatch
         ("queued", "leased", "w1"),
         ("leased", "queued", "system"),
     ]
+
+
+def test_a_model_that_the_runtime_could_never_take_has_failed_at_once_and_names_the_node(
+    version: ModelVersion, profile: HardwareProfile, sent: list[Any]
+) -> None:
+    why = "ONNX Runtime 1.32.0 has no Odd, which node 'strange' needs."
+    version.report["support"] = {
+        profile.runtime: {"answer": "no", "why": why, "node": "strange", "operator": "Odd"}
+    }
+    version.save(update_fields=["report"])
+    build = services.queue_build(version=version, profile=profile, actor="test")
+    assert (build.state, build.reason) == (BuildState.FAILED, why)
+    assert sent == []
+    assert services.queue_missing_builds(actor="test") == []
+
+
+def test_what_is_not_known_of_a_runtime_is_tried(
+    version: ModelVersion, profile: HardwareProfile
+) -> None:
+    version.report["support"] = {profile.runtime: {"answer": "unknown", "why": "Not tried."}}
+    version.save(update_fields=["report"])
+    build = services.queue_build(version=version, profile=profile, actor="test")
+    assert build.state == BuildState.QUEUED

@@ -212,8 +212,19 @@ def test_preflight_says_how_far_every_device_is(
 
     assert whys() == [(MODEL, "never built")]
     services.queue_missing_builds(actor="system")
+    nobody = (
+        "no builder serves the queue of profile x86-onnxruntime: start one on such hardware "
+        "with `python -m server build-worker --profile x86-onnxruntime`"
+    )
+    assert whys() == [(MODEL, nobody)]
+    services.announce_builder(name="b@h", problems={profile: ""})
     assert whys() == [(MODEL, "building")]
     worker.run_build(Build.objects.get().pk)
     assert whys() == [("", "not yet signed")]
+    services.announce_builder(name="b@h", problems={profile: "it has no GPU"})
+    unable = nobody.replace("start one", "b@h cannot: it has no GPU; start one")
+    assert whys() == [("", f"not yet signed: {unable}")]
     sign(row, profile)
     assert whys() == []
+    Device.objects.update(misfit="needs TensorRT 10.3, the device has 10.7")
+    assert whys() == [("", "its profile no longer fits: needs TensorRT 10.3, the device has 10.7")]

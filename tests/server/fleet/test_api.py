@@ -380,13 +380,11 @@ def test_pages_follow_each_other_without_a_hole(somebody: Somebody, box: Box) ->
     assert found == ["box-1", *[f"clone-{index:02}" for index in range(7)]]
 
 
-def test_the_profiles_are_those_that_builds_exist_for(somebody: Somebody) -> None:
+def test_a_processors_profile_is_bound_to_no_chip(somebody: Somebody) -> None:
     seed_profiles()
-    seed_profiles()
-    found = somebody(Role.VIEWER).get("/api/v1/hardware-profiles").json()["results"]
-    assert [row["name"] for row in found] == ["x86-onnxruntime", "x86-opencv-dnn", "x86-openvino"]
-    assert found[0]["precisions"] == ["fp32", "int8"]
-    assert (found[0]["accelerator"], found[0]["tensorrt"]) == ("", None)
+    found = somebody(Role.VIEWER).get("/api/v1/hardware-profiles/x86-onnxruntime").json()
+    assert found["precisions"] == ["fp32", "int8"]
+    assert (found["accelerator"], found["tensorrt"], found["requires"]) == ("", None, {})
 
 
 def test_a_profile_says_what_chip_and_engine_it_is_for(somebody: Somebody) -> None:

@@ -12,6 +12,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 from server.lib import blobs
 from server.lib.errors import NotFound
 from server.trust import selectors
+from tests.server.trust.ceremony import Ceremony
 
 
 class RepositoryFetcher(FetcherInterface):
@@ -67,3 +68,8 @@ class Device:
         updater = self.updater()
         info = updater.get_targetinfo(path)
         return Path(updater.download_target(info)).read_bytes() if info else None
+
+
+@pytest.fixture
+def ceremony(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ceremony:
+    return Ceremony(tmp_path, capsys)

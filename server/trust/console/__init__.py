@@ -1,0 +1,1 @@
+"""``python -m server trust …``: ceremonies from a terminal, with and without the server."""

@@ -1,0 +1,92 @@
+"""Code that a hostile file would run in its inspection: it reaches nobody and starts nothing."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.lib.children import ChildLimits, Completed, run_child
+
+ATTACK = """
+import os, socket, subprocess, sys, types
+from pathlib import Path
+
+def attempt(name, act):
+    try:
+        act()
+        print(name, "did")
+    except OSError as error:
+        print(name, "denied")
+
+def attack(path, manifest):
+    address = ("127.0.0.1", int(sys.argv[1]))
+    attempt("tcp", lambda: socket.create_connection(address, 5).sendall(b"x"))
+    attempt("udp", lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", address))
+    attempt("local", lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2]))
+    attempt("fork", lambda: os.fork() or os._exit(0))
+    attempt("program", lambda: subprocess.Popen(["sleep", "600"], start_new_session=True))
+
+sys.modules["inference_core.inspection.inspect"] = types.SimpleNamespace(inspect_model=attack)
+from inference_core.commands.inspect import _inspect
+_inspect(Path("model.onnx"), None, limits=sys.argv[3] == "limits")
+"""
+
+
+@pytest.fixture
+def listeners(tmp_path: Path) -> Iterator[tuple[socket.socket, socket.socket, list[str]]]:
+    """Real ones, and who reached them."""
+    reached: list[str] = []
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(str(tmp_path / "local"))
+    local.listen()
+    with socket.create_server(("127.0.0.1", 0)) as tcp, local:
+        threads = [
+            threading.Thread(target=_accept, args=(server, name, reached), daemon=True)
+            for server, name in ((tcp, "tcp"), (local, "local"))
+        ]
+        for thread in threads:
+            thread.start()
+        yield tcp, local, reached
+        for server in (tcp, local):
+            server.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(10)
+
+
+def _accept(server: socket.socket, name: str, reached: list[str]) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        reached.append(name)
+        connection.close()
+
+
+def _attack(listeners: tuple[socket.socket, socket.socket, list[str]], how: str) -> Completed:
+    tcp, local, _ = listeners
+    command = [sys.executable, "-c", ATTACK, str(tcp.getsockname()[1]), local.getsockname(), how]
+    return run_child(command, timeout_s=60, limits=ChildLimits())
+
+
+def test_code_in_an_inspection_reaches_no_network_and_starts_nothing(
+    listeners: tuple[socket.socket, socket.socket, list[str]],
+) -> None:
+    done = _attack(listeners, "limits")
+    said = dict(line.split() for line in done.stdout.splitlines())
+    assert said == dict.fromkeys(("tcp", "udp", "local", "fork", "program"), "denied"), done
+    assert listeners[2] == []
+
+
+def test_the_same_code_outside_an_inspection_would_reach_it(
+    listeners: tuple[socket.socket, socket.socket, list[str]],
+) -> None:
+    """Otherwise the test above would show nothing."""
+    done = _attack(listeners, "free")
+    assert "tcp did" in done.stdout, done
+    assert "local did" in done.stdout
