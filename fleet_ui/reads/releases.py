@@ -25,8 +25,8 @@ class TargetRow:
     profile: HardwareProfile
     target: ReleaseTarget | None
     running: int
-    why: str = ""
     check: PipelineCheck | None = None
+    why: str = ""
 
     @property
     def word(self) -> str:
@@ -38,7 +38,8 @@ class TargetRow:
     @property
     def is_moving(self) -> bool:
         """Whether it may still be signed without anybody's doing."""
-        return self.target is None and (self.check is None or self.check.state in CHECK.open)
+        is_unsigned = self.target is None and not self.why
+        return is_unsigned and (self.check is None or self.check.state in CHECK.open)
 
     @property
     def certificate(self) -> PipelineCertificate | None:
@@ -84,7 +85,7 @@ def targets_of(release: Release, sites: Sites) -> list[TargetRow]:
         target = targets.get(profile.pk)
         why = why_unsigned(profile.name, release_path(profile.name, release.name))
         count = running.get(target.sha256, 0) if target else 0
-        rows.append(TargetRow(profile, target, count, why, checks.get(profile.pk)))
+        rows.append(TargetRow(profile, target, count, checks.get(profile.pk), why))
     return rows
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference_core.commands.lines import claim_stdout
 from inference_core.contract.golden import PipelineJob, PipelineOutcome
-from inference_core.errors import CoreError
+from inference_core.errors import CoreError, NotNow, RuntimeUnavailable
 from inference_core.files import read_document
 
 _EXIT_CODES = {"succeeded": 0, "refused": 1, "failed": 2}
@@ -31,7 +31,8 @@ def execute(args: argparse.Namespace) -> int:
         try:
             outcome = run_check(job, out.write_message)
         except CoreError as error:
-            outcome = PipelineOutcome(outcome="failed", reason=str(error))
+            is_final = not isinstance(error, (NotNow, RuntimeUnavailable))
+            outcome = PipelineOutcome(outcome="failed", reason=str(error), is_final=is_final)
             sys.stderr.write(f"infer certify: {error}\n")
         out.write_message(outcome)
     return _EXIT_CODES[outcome.outcome]

@@ -167,6 +167,7 @@ class PipelineOutcome(Message):
     event: Literal["outcome"] = "outcome"
     outcome: Literal["succeeded", "refused", "failed"]
     reason: str
+    is_final: bool = Field(default=True, description="False: this machine could not, not now.")
     cases: int = 0
     differing: tuple[PipelineCase, ...] = Field(default=(), max_length=MAX_TOLD_CASES)
     differing_count: int = 0

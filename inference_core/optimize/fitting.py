@@ -10,7 +10,8 @@ from inference_core.runtimes.base import Runtime
 
 def require_builder_fits(profile: ProfileSpec, runtime: Runtime) -> None:
     """Raises ``RuntimeUnavailable`` where version or device are not those of the profile."""
-    _check_version(profile, runtime.version())
+    if profile.runtime_version is not None:  # TensorRT tells its own only where a GPU is
+        _check_version(profile, runtime.version())
     if profile.compute_device is not ComputeDevice.CPU:
         from inference_core.runtimes.openvino import require_device
 
@@ -19,7 +20,7 @@ def require_builder_fits(profile: ProfileSpec, runtime: Runtime) -> None:
 
 def _check_version(profile: ProfileSpec, version: str) -> None:
     """What another version writes may not load there, and its figures are not theirs."""
-    asked = profile.runtime_version.split(".") if profile.runtime_version else []
+    asked = (profile.runtime_version or "").split(".")
     if version.split(".")[: len(asked)] != asked:
         raise RuntimeUnavailable(
             f"devices of {profile.name} have {profile.runtime} {profile.runtime_version}, and here "

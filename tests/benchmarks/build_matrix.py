@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from server.registry.models import Release
     from tests.server.builds.three_models import ThreeModels
 
-PROFILES: dict[str, dict[str, Any]] = {
-    "x86-openvino": {"runtime": "openvino"},
-    "x86-onnxruntime": {"runtime": "onnxruntime"},
-    "x86-opencv-dnn": {"runtime": "opencv_dnn"},
-    "x86-litert": {"runtime": "litert"},
+SEEDED = ("x86-openvino", "x86-onnxruntime", "x86-opencv-dnn", "x86-litert")
+OWN: dict[str, dict[str, Any]] = {
     "x86-rtx": {
         "runtime": "tensorrt",
         "tensorrt": {"flavour": "rtx", "compute_capabilities": ["8.6", "12.0"]},
     },
 }
-PRECISIONS = {"x86-rtx": ["fp32", "fp16", "int8"]}
 BUILD_HEAD = (
     "| model | profile | outcome | precision | original → artifact | kept | same answer | "
     "score shift | p50 / p95 | images |\n|" + " --- |" * 10
@@ -72,16 +68,10 @@ def _run(data: Path) -> None:
 def _make_profiles() -> list[HardwareProfile]:
     from server.fleet.models import HardwareProfile
 
-    rows = []
-    for name, fields in PROFILES.items():
-        whole = {
-            "title": name,
-            "architecture": "x86_64",
-            "precisions": PRECISIONS.get(name, ["fp32", "int8"]),
-            "threads": 2,
-            **fields,
-        }
-        rows.append(HardwareProfile.objects.update_or_create(name=name, defaults=whole)[0])
+    rows = list(HardwareProfile.objects.filter(name__in=SEEDED).order_by("-name"))
+    whole = {"architecture": "x86_64", "precisions": ["fp32", "fp16", "int8"], "threads": 2}
+    for name, fields in OWN.items():
+        rows.append(HardwareProfile.objects.create(name=name, title=name, **whole, **fields))
     return rows
 
 
@@ -146,8 +136,12 @@ def _row_of_build(build: Build) -> str:
 
 def _told(builds: list[Build]) -> list[str]:
     """Why the other candidates were not taken; what a whole profile lacks is told once."""
+    from server.builds.twins import problem_of
+
     told = {}
     for build in builds:
+        if build.state == "queued" and (problem := problem_of(build.profile.spec)):
+            told[f"- every model for {build.profile}, left for its twin: {problem}"] = None
         for one in map(Candidate.model_validate, build.candidates):
             is_lacking = one.outcome == "failed"
             model = "every model" if is_lacking else build.version.model.name

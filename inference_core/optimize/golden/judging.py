@@ -53,7 +53,7 @@ def reference_models(job: PipelineJob) -> Iterator[Models]:
 @contextmanager
 def artifact_models(job: PipelineJob) -> Iterator[Models]:
     """The certified artifacts on the profile's runtime, as a device loads them."""
-    options = SessionOptions(threads=job.profile.threads)
+    options = SessionOptions(threads=job.profile.threads, compute_device=job.profile.compute_device)
     with _closing(
         {
             name: load_model(

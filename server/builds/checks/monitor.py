@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-from django.db import OperationalError
 from pydantic import ValidationError
 
 from inference_core.contract.golden import PIPELINE_EVENT, PipelineOutcome, PipelineProgress
 from server.builds.checks.leases import LEASE_S, extend_check
 from server.builds.models import PipelineCheck
+from server.builds.patience import DATABASE_AWAY, let_go_of_database
 
 STORE_S = 2.0
 HEARTBEAT_S = LEASE_S / 4
@@ -46,7 +46,8 @@ class CheckMonitor:
         self._stored_at = now
         try:
             is_held = extend_check(check=self._check, owner=self._owner, share=self._share)
-        except OperationalError as error:
+        except DATABASE_AWAY as error:
+            let_go_of_database()
             # A database that restarts: the child works on for as long as the lease is ours.
             logger.warning("%s: the lease could not be extended: %s", self._check, error)
             return now - self._held_at > LEASE_S

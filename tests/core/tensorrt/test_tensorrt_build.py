@@ -250,6 +250,9 @@ def test_the_build_child_tells_that_no_gpu_can_judge_the_engine(tmp_path: Path) 
     outcome = events[-1]
     assert isinstance(outcome, BuildOutcome)
     assert "cuInit said CUDA_ERROR_NO_DEVICE (100)" in outcome.reason
+    assert "int8 was built, but cannot be run here, so it is not certified" in outcome.reason
+    assert "let the builder of rtx-cell work on that hardware" in outcome.reason
+    assert all((candidate.size_bytes or 0) > 10_000 for candidate in outcome.candidates)
     assert [candidate.outcome for candidate in outcome.candidates] == ["failed", "failed"]
     assert any("int8: building engine" in getattr(event, "detail", "") for event in events)
     assert not (tmp_path / "out").exists()

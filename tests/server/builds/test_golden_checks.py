@@ -209,7 +209,8 @@ def test_the_sweep_has_it_judged_and_signs_after_a_worker_that_died_in_between(
     release = make_release()
     assert services.sign_waiting_releases() == 1
     check = PipelineCheck.objects.get()
-    assert (check.state, whys(release)) == ("queued", ["golden cases are being judged"])
+    assert check.state == "queued"
+    assert whys(release)[0].startswith("golden cases are being judged")
     checker.run_check(check.pk)
     ReleaseTarget.objects.all().delete()  # the worker recorded the check, and was gone
 

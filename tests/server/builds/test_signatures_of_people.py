@@ -21,6 +21,7 @@ from server.registry.services import create_release
 from server.trust import keys
 from server.trust.models import RoleWish
 from server.trust.services import ensure_repository
+from tests.server.builds.judging import mark_judged
 from tests.server.catalogue import ACTOR, MODEL, pipeline
 from tests.server.trust.ceremony import Ceremony
 
@@ -105,6 +106,7 @@ def test_a_new_profile_waits_for_targets_and_is_asked_for_once(
     sweep()
     assert len(sent) == 2
     tasks.sign_artifact(artifact.pk)
+    mark_judged(release, device.profile)
     tasks.sign_release(release.pk, device.profile_id)
     assert selectors.missing_artifacts(release, [device]) == []
     assert RoleWish.objects.filter(done_at=None).count() == 0
@@ -129,6 +131,7 @@ def test_a_release_waits_for_its_second_signature_and_no_builder_is_asked_again(
     release = create_release(
         name="r1", pipeline=pipeline(), versions={MODEL: "1.0.0"}, notes="", actor=ACTOR
     )
+    mark_judged(release, device.profile)
     tasks.sign_release(release.pk, device.profile_id)
     sweep()
     assert sent == []
@@ -158,6 +161,7 @@ def test_a_withdrawn_artifact_is_missing_and_never_signed_again(
     release = create_release(
         name="r1", pipeline=pipeline(), versions={MODEL: "1.0.0"}, notes="", actor=ACTOR
     )
+    mark_judged(release, device.profile)
     tasks.sign_release(release.pk, device.profile_id)
     assert selectors.missing_artifacts(release, [device]) == []
     Ceremony(tmp_path, capsys).run("withdraw", device.profile.name, artifact.sha256)
