@@ -40,6 +40,16 @@ class Environment(BaseSettings):
     build_timeout_s: float = Field(default=3600.0, gt=0)
     tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")
 
+    mlflow_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#@]+$",
+        max_length=1000,
+        description="The MLflow server that models may be imported from; none: from none.",
+    )
+    mlflow_token: SecretStr | None = Field(
+        default=None, description="Sent to it as a bearer token; none is sent without one."
+    )
+
     broker_host: str | None = Field(
         default=None, max_length=253, description="Where devices find the broker; none: they poll."
     )

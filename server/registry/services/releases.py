@@ -14,7 +14,7 @@ from server.lib import clock
 from server.lib.errors import Conflict, Invalid, Unavailable
 from server.lib.messages import read_data
 from server.registry.inspection import check_rules
-from server.registry.models import ModelVersion, Release
+from server.registry.models import Alias, ModelVersion, Release
 
 ATTEMPTS = 20
 
@@ -23,6 +23,9 @@ def create_release(
     *, name: str, pipeline: Any, versions: Mapping[str, str], notes: str, actor: str
 ) -> Release:
     """Pin a pipeline and one version of each of its models, for good.
+
+    ``@champion`` instead of a version is what that alias names now; the release holds the version
+    and does not follow the alias.
 
     Raises Invalid where the pipeline, its rules or what it pins is wrong, Conflict where the name
     is taken.
@@ -33,26 +36,32 @@ def create_release(
     check_rules(spec, {model: version.manifest for model, version in pinned.items()})
     _refuse_known(name)
     for _ in range(ATTEMPTS):
-        release = _try_create(name, spec, list(pinned.values()), notes, actor)
+        release = _try_create(
+            name=name, spec=spec, pinned=pinned, asked=versions, notes=notes, actor=actor
+        )
         if release is not None:
             return release
         _refuse_known(name)
     raise Unavailable("Too many releases are being made at once; try again.")
 
 
-def _try_create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
-) -> Release | None:
+def _try_create(**fields: Any) -> Release | None:
     """None where another release took the name or the counter at the same moment."""
     try:
-        return _create(name, spec, pinned, notes, actor)
+        return _create(**fields)
     except IntegrityError:
         return None
 
 
 @transaction.atomic
 def _create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], notes: str, actor: str
+    *,
+    name: str,
+    spec: PipelineSpec,
+    pinned: Mapping[str, ModelVersion],
+    asked: Mapping[str, str],
+    notes: str,
+    actor: str,
 ) -> Release:
     last = Release.objects.aggregate(last=Max("counter"))["last"] or 0
     release = Release.objects.create(
@@ -63,13 +72,17 @@ def _create(
         created_at=clock.now(),
         created_by=actor,
     )
-    release.versions.set(pinned)
+    release.versions.set(pinned.values())
     audit.record(
         actor=actor,
         action="create",
         subject="release",
         subject_id=name,
-        after={"counter": release.counter, "versions": [str(version) for version in pinned]},
+        after={
+            "counter": release.counter,
+            "versions": [str(version) for version in pinned.values()],
+            "asked_for": dict(asked),
+        },
     )
     return release
 
@@ -84,10 +97,20 @@ def _check_pins(spec: PipelineSpec, versions: Mapping[str, str]) -> None:
 
 
 def _version(model: str, version: str) -> ModelVersion:
+    if version.startswith("@"):
+        return _aliased(model, version[1:])
     row = ModelVersion.objects.filter(model__name=model, version=version).first()
     if row is None:
         raise Invalid(f"There is no version {version!r} of a model {model!r}.")
     return row
+
+
+def _aliased(model: str, name: str) -> ModelVersion:
+    alias = Alias.objects.select_related("version__model").filter(model__name=model, name=name)
+    found = alias.first()
+    if found is None or found.version is None:
+        raise Invalid(f"The alias {name!r} of a model {model!r} names no version.")
+    return found.version
 
 
 def _refuse_known(name: str) -> None:
