@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 
@@ -38,20 +39,27 @@ def _read_weights(folder: Path, tensor: onnx.TensorProto, room: int) -> bytes:
     if not name or Path(name).name != name or name in (".", ".."):
         raise _outside(tensor, f"in {name[:100]!r}, which is not a file beside the model")
     offset, length = _read_place(tensor, told)
-    path = folder / name
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise _outside(tensor, f"in {name!r}, which cannot be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(handle)
-        wanted = facts.st_size - offset if length is None else length
-        if not stat.S_ISREG(facts.st_mode) or wanted < 0 or offset + wanted > facts.st_size:
+    with _open_beside(tensor, folder / name) as file:
+        size = os.fstat(file.fileno()).st_size
+        wanted = size - offset if length is None else length
+        if wanted < 0 or offset + wanted > size:
             raise _outside(tensor, f"past the end of {name!r}; the file is cut short")
         if wanted > room:
             raise RefusedError("too_large", f"the weights are more than {MAX_MODEL_BYTES} bytes")
         file.seek(offset)
         return file.read(wanted)
+
+
+def _open_beside(tensor: onnx.TensorProto, path: Path) -> BinaryIO:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        where = f"in {path.name!r}, which cannot be read: {error.strerror}"
+        raise _outside(tensor, where) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _outside(tensor, f"in {path.name!r}, which is no file")
+    return os.fdopen(handle, "rb")
 
 
 def _read_place(tensor: onnx.TensorProto, told: dict[str, str]) -> tuple[int, int | None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 RECORD = Path(__file__).with_name("mlflow-3.17.2.json")
 
@@ -71,6 +72,11 @@ def running() -> Iterator[Simulator]:
         server.server_close()
 
 
+def _plain(path: str) -> tuple[str, list[tuple[str, str]]]:
+    parts = urlsplit(path)
+    return parts.path, [pair for pair in parse_qsl(parts.query) if pair[0] != "max_results"]
+
+
 class _Handler(BaseHTTPRequestHandler):
     told: Simulator
 
@@ -83,10 +89,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b"no", {})
         elif any(told.fail[end] > 0 and self._count(end) for end in list(told.fail)):
             self._send(503, b"busy", {})
-        elif (answer := told.answers.get(self.path)) is None:
+        elif (answer := self._find()) is None:
             self._send(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}', {})
         else:
             self._answer(answer)
+
+    def _find(self) -> dict[str, Any] | None:
+        """The answer to this address, however long the pages are that are asked for."""
+        return next(
+            (a for p, a in self.told.answers.items() if _plain(p) == _plain(self.path)), None
+        )
 
     def _count(self, end: str) -> bool:
         if not self.path.endswith(end):
