@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("samples/<int:sample_id>/image", samples.sample_image, name="sample-image"),
     path("models/", models.models, name="models"),
     path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/aliases/", models.move_alias, name="move-alias"),
     path("builds/", builds.builds, name="builds"),
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("releases/", releases.releases, name="releases"),
