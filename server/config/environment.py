@@ -49,6 +49,9 @@ class Environment(BaseSettings):
     mlflow_token: SecretStr | None = Field(
         default=None, description="Sent to it as a bearer token; none is sent without one."
     )
+    mlflow_ca: Path | None = Field(
+        default=None, description="Certificates to trust it by, PEM; none: the usual ones."
+    )
 
     broker_host: str | None = Field(
         default=None, max_length=253, description="Where devices find the broker; none: they poll."

@@ -45,7 +45,7 @@ class LineageNode(serializers.Serializer[Any]):
 
     model = serializers.CharField(source="model.name")
     version = serializers.CharField()
-    parent = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # declared fields are no attributes
     trained_on = DatasetRef(allow_null=True)
     recipe = serializers.JSONField(allow_null=True)
     created_at = serializers.DateTimeField()

@@ -66,7 +66,9 @@ class NewImport(serializers.Serializer[Any]):
         max_length=4 * 1024 * 1024, allow_blank=True, default="", help_text="A ModelManifest."
     )
     notes = serializers.CharField(max_length=10_000, allow_blank=True, default="")
-    parent = serializers.CharField(max_length=200, allow_blank=True, default="")
+    parent = serializers.CharField(  # type: ignore[assignment]  # no attribute of the class
+        max_length=200, allow_blank=True, default=""
+    )
     trained_on = serializers.CharField(max_length=200, allow_blank=True, default="")
     with_aliases = serializers.BooleanField(
         default=False, help_text="Take its aliases along, where they name no version here."

@@ -28,6 +28,7 @@ from server.registry.models import ModelImport, ModelVersion
 from server.registry.services import imports
 
 PROGRESS_S = 1.0
+MAX_FETCH_S = 3600.0
 KEEP_S = 7 * 24 * 3600.0
 logger = logging.getLogger(__name__)
 
@@ -95,11 +96,13 @@ def _fetch(row: ModelImport, server: Transport, package: Package, folder: Path) 
     """The model as one file."""
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
-    before, told_at = 0, 0.0
+    before, told_at, started_at = 0, 0.0, time.monotonic()
     imports.extend_lease(row=row, step="fetching", bytes_total=package.size_bytes)
 
     def tell(length: int) -> None:
         nonlocal told_at
+        if time.monotonic() - started_at > MAX_FETCH_S:
+            raise Unavailable("MLflow needs longer than an hour for this model; try again later.")
         if time.monotonic() - told_at >= PROGRESS_S:
             told_at = time.monotonic()
             imports.extend_lease(row=row, bytes_done=before + length)

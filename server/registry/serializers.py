@@ -74,7 +74,7 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     aliases: serializers.RelatedField = serializers.SlugRelatedField(
         "name", many=True, read_only=True
     )
-    parent = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # declared fields are no attributes
     trained_on = DatasetRef(allow_null=True)
     warnings = serializers.SerializerMethodField()
 
@@ -150,7 +150,7 @@ class VersionFields(serializers.Serializer[Any]):
     metrics = serializers.CharField(
         max_length=64 * 1024, allow_blank=True, default="", help_text='JSON: {"mean_iou": 0.86}.'
     )
-    parent = serializers.CharField(
+    parent = serializers.CharField(  # type: ignore[assignment]  # as above
         max_length=200, allow_blank=True, default="", help_text="version, or model/version."
     )
     trained_on = serializers.CharField(

@@ -10,8 +10,9 @@ from server.registry.services import imports
 
 @shared_task
 def run_import(import_id: str) -> None:
-    """Nothing where it is not queued, or another one runs."""
+    """Nothing where it is not queued, or another one runs; then the next one is told of."""
     importing.run_import(import_id)
+    imports.resend_imports()
 
 
 @shared_task

@@ -14,7 +14,7 @@ from server.registry.mlflow.transport import Transport
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-MAX_VERSIONS, PAGE = 1000, 100
+MAX_PAGES, PAGE = 10, 100
 MAX_TAGS, MAX_TAG_CHARS = 100, 1000
 MANIFEST_TAG = "linewarden.manifest"
 
@@ -61,7 +61,7 @@ def list_versions(server: Transport, name: str) -> list[ForeignVersion]:
     """All versions of a registered model, the oldest first; at most 1000."""
     found: list[ForeignVersion] = []
     query = {"filter": f"name='{_quoted(name)}'", "max_results": str(PAGE)}
-    while len(found) < MAX_VERSIONS:
+    for _ in range(MAX_PAGES):
         answer = server.get_json(f"{API}/model-versions/search", **query)
         found += [_version(told) for told in _list(answer.get("model_versions"))]
         token = answer.get("next_page_token")

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -31,11 +32,12 @@ class Broken(Exception):
 class Transport:
     """GET and nothing else, below the configured address and nowhere else."""
 
-    def __init__(self, base: str, token: str | None) -> None:
+    def __init__(self, base: str, token: str | None, ca: Path | None = None) -> None:
         self._base = base.rstrip("/")
         self._session = requests.Session()
         # Neither a proxy nor a netrc of the host decides where the token goes.
         self._session.trust_env = False
+        self._session.verify = str(ca) if ca else True
         # A range counts bytes as they are stored.
         self._session.headers["Accept-Encoding"] = "identity"
         if token:
@@ -101,7 +103,8 @@ def connect() -> Transport:
             "LINEWARDEN_MLFLOW_TOKEN where it asks for one."
         )
     token = settings.ENV.mlflow_token
-    return Transport(settings.ENV.mlflow_url, token.get_secret_value() if token else None)
+    secret = token.get_secret_value() if token else None
+    return Transport(settings.ENV.mlflow_url, secret, settings.ENV.mlflow_ca)
 
 
 def retried(work: Callable[[], T]) -> T:

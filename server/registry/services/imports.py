@@ -70,7 +70,7 @@ def lease_import(*, import_id: Any, owner: str) -> ModelImport | None:
     row = waiting.filter(pk=import_id, state=ImportState.QUEUED).first()
     if row is None:
         return None
-    changes = {
+    changes: dict[str, Any] = {
         "attempts": row.attempts + 1,
         "lease_owner": owner,
         "lease_expires_at": _lease_end(),
@@ -79,6 +79,7 @@ def lease_import(*, import_id: Any, owner: str) -> ModelImport | None:
     try:
         move(IMPORT, row, ImportState.RUNNING, actor=owner, **changes)
     except (IntegrityError, StaleState):
+        cache.delete(_key(row.pk))  # the next sweep may tell a worker again
         return None
     return row
 
@@ -112,7 +113,7 @@ def resend_imports() -> None:
 
 def send_import(import_id: UUID) -> None:
     """Tell a worker, unless it was told a moment ago; where that fails, the row waits."""
-    key = f"sent:import:{import_id}"
+    key = _key(import_id)
     if not cache.add(key, 1, RESEND_AFTER_S):
         return
     try:
@@ -120,6 +121,10 @@ def send_import(import_id: UUID) -> None:
     except (OperationalError, OSError) as error:
         logger.warning("import %s could not be sent: %s", import_id, error)
         cache.delete(key)
+
+
+def _key(import_id: UUID) -> str:
+    return f"sent:import:{import_id}"
 
 
 def expire_imports() -> int:

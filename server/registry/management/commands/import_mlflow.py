@@ -84,7 +84,10 @@ def _name_of(told: str) -> str:
     try:
         return str(NameField(max_length=50).run_validation(told))
     except ValidationError as error:
-        raise CommandError(f"{told!r} is no name of a version: {error.detail[0]}") from error
+        raise CommandError(
+            f"{told!r} is no name of a version: give --version-name, lower-case letters and digits "
+            "with single . _ or - between them."
+        ) from error
 
 
 def _wanted(name: str, options: dict[str, Any]) -> list[str]:
