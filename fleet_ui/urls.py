@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from fleet_ui.pages import (
     builds,
     devices,
+    imports,
     models,
     overview,
     releases,
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/", models.models, name="models"),
     path("models/<str:name>/", models.model, name="model"),
     path("models/<str:name>/aliases/", models.move_alias, name="move-alias"),
+    path("models/<str:name>/imports/", imports.ask_import, name="ask-import"),
     path("builds/", builds.builds, name="builds"),
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("releases/", releases.releases, name="releases"),

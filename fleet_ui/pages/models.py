@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -55,6 +56,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "model": found,
         "imports": imports,
+        "mlflow_url": settings.ENV.mlflow_url,
         "aliases": version_reads.aliases_of(found),
         "moves": version_reads.moves_of(found),
         "can_release": has_role(request.user, Role.RELEASER),
@@ -91,10 +93,12 @@ def move_alias(request: HttpRequest, name: str) -> HttpResponse:
     """Move an alias, as the button said: which, from where it was seen, and to what."""
     if not has_role(request.user, Role.RELEASER):
         raise PermissionDenied("Moving an alias needs the role releaser.")
-    found, shown = reads.model_named(name), request.POST.get("shown", "")
+    # PostgreSQL takes no NUL, not even to look for it.
+    form = {key: value.replace("\0", "") for key, value in request.POST.dict().items()}
+    found, shown = reads.model_named(name), form.get("shown", "")
     back = f"{reverse('model', args=[name])}?{urlencode({'version': shown})}"
-    alias, expected, version = _read_move(request.POST)
-    reason = request.POST.get("reason", "").strip()[:MAX_REASON]
+    alias, expected, version = _read_move(form)
+    reason = form.get("reason", "").strip()[:MAX_REASON]
     if not reason:
         messages.error(request, "Give a reason: it stays with the alias.")
         return redirect(back)
@@ -111,7 +115,7 @@ def move_alias(request: HttpRequest, name: str) -> HttpResponse:
     return redirect(back)
 
 
-def _read_move(form: QueryDict) -> tuple[str, str, str]:
+def _read_move(form: dict[str, str]) -> tuple[str, str, str]:
     """Alias, expected and new version; a name that is typed is a new alias of the shown version."""
     parts = form.get("move", "").split("/")
     if len(parts) == MOVE_PARTS:

@@ -59,8 +59,8 @@ class NewImport(serializers.Serializer[Any]):
     model = NameField(help_text="The model here.")
     version = NameField(max_length=50, help_text="What the version is called here.")
     name = serializers.CharField(max_length=500, help_text="The registered model in MLflow.")
-    number = serializers.RegexField(
-        r"^([0-9]{1,9}|@[^/\s]{1,99})$", help_text="The version's number, or @ and an alias."
+    number = serializers.CharField(
+        max_length=100, help_text="The version's number, or @ and an alias."
     )
     manifest = serializers.CharField(
         max_length=4 * 1024 * 1024, allow_blank=True, default="", help_text="A ModelManifest."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from django.urls import reverse
 
 from server.fleet.models import ReleaseRun
 from server.registry.models import Alias, AliasMove, ModelImport, ModelVersion
+from server.registry.services import imports
 from tests.fleet_ui.world import World, add_device, target_for
 
 SignIn = Callable[[str], Client]
@@ -129,3 +131,22 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(world: World, sign_i
     with CaptureQueriesContext(connection) as many:
         client.get(address)
     assert len(many) == len(few), [query["sql"][:100] for query in many.captured_queries]
+
+
+def test_a_version_is_asked_for_from_mlflow(
+    world: World, sign_in: SignIn, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "send_import", lambda _: None)
+    client, address = sign_in("ada"), reverse("ask-import", args=["board-defects"])
+    assert "Version there" not in text_of(client)
+    settings.ENV = settings.ENV.model_copy(update={"mlflow_url": "http://mlflow.test"})
+    assert "From http://mlflow.test" in text_of(client)
+    form = {"name": "boards", "number": "3", "version": "2.0.0"}
+    assert "Version 2.0.0 is on its way." in str(client.post(address, form, follow=True).content)
+    assert "on its way already" in str(client.post(address, form, follow=True).content)
+    wrong = {**form, "number": "../3", "version": "2.0.1"}
+    assert "is its number, or @ and an alias" in str(
+        client.post(address, wrong, follow=True).content
+    )
+    assert sign_in("vera").post(address, form).status_code == 403
+    assert ModelImport.objects.get().foreign_name == "boards"

@@ -15,6 +15,7 @@ from server.registry.mlflow.transport import Transport
 from server.registry.services.lineage import METRIC_NAME
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
+MAX_YAML_BYTES = 512 * 1024
 MANIFEST = "manifest.json"
 _NOT_WEIGHTS = (".json", ".md", ".txt", ".yaml", ".yml")
 
@@ -98,7 +99,7 @@ def look_into(server: Transport, name: str, told: str, *, manifest: str) -> Pack
 def _model_name(server: Transport, folder: str, files: dict[str, ForeignFile]) -> str:
     if "MLmodel" not in files:
         raise Invalid("There is no file MLmodel: this version was not logged as an MLflow model.")
-    text = server.get_bytes(catalogue.path_of(folder, "MLmodel"), MAX_TEXT_BYTES)
+    text = server.get_bytes(catalogue.path_of(folder, "MLmodel"), MAX_YAML_BYTES)
     try:
         document = yaml.safe_load(text)
         flavours = document["flavors"]

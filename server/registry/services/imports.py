@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from server.accounts.actors import SYSTEM
 from server.config.celery import app
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
+from server.lib.fields import SLUG_PATTERN
 from server.lib.states import StaleState, move
 from server.registry.models import ModelImport, ModelVersion, VisionModel
 from server.registry.services import lineage
@@ -26,6 +28,7 @@ LEASE_S = 600.0
 """Longer than an inspection may take, in which nothing is heard of its worker."""
 MAX_OPEN = 1000
 RESEND_AFTER_S = 60
+NUMBER = re.compile(r"[0-9]{1,9}|@[^/\s]{1,99}")
 RUN_IMPORT = "server.registry.tasks.run_import"
 logger = logging.getLogger(__name__)
 
@@ -44,6 +47,13 @@ def request_import(
     Raises Conflict where the version is there, or on its way, already, Invalid where the fields
     are wrong or too much waits.
     """
+    if not NUMBER.fullmatch(foreign_version) or not re.fullmatch(SLUG_PATTERN, version):
+        raise Invalid(
+            "A version in MLflow is its number, or @ and an alias; here it has lower-case letters "
+            "and digits, with single . _ or - between them."
+        )
+    if not foreign_name:
+        raise Invalid("Name the registered model in MLflow.")
     fields = {name: value for name, value in (wanted or {}).items() if value}
     lineage.find_parent(model, fields.get("parent", ""))
     lineage.find_training_set(fields.get("trained_on", ""))
