@@ -40,7 +40,7 @@ def run_import(import_id: Any) -> None:
     if row is None:
         return
     try:
-        version = _bring(row)
+        version = _brought_before(row) or _bring(row)
     except DomainError as error:
         _tell_failure(row, error.detail)
     except Exception:
@@ -49,6 +49,12 @@ def run_import(import_id: Any) -> None:
         _tell_failure(row, "It failed here; the server's log says why.")
     else:
         imports.finish_import(row=row, version=version, note=_take_aliases(row, version))
+
+
+def _brought_before(row: ModelImport) -> ModelVersion | None:
+    """What an earlier attempt stored before its worker died; the request found no such version."""
+    known = row.model.versions.filter(version=row.version_name, created_at__gte=row.created_at)
+    return known.filter(source__registry="mlflow", source__name=row.foreign_name).first()
 
 
 def _bring(row: ModelImport) -> ModelVersion:

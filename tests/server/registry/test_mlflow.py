@@ -275,6 +275,24 @@ def test_an_import_whose_worker_died_is_taken_up_three_times(
     assert (row.state, row.attempts) == ("failed", 3)
 
 
+def test_a_worker_that_dies_after_it_stored_the_version_leaves_it_to_the_next(
+    mlflow: Simulator, model: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    row = ask(model, "2")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(imports, "finish_import", die)
+        importing.run_import(row.pk)
+    ModelImport.objects.update(lease_expires_at=clock.now())
+    imports.expire_imports()
+    importing.run_import(row.pk)
+
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.version) == ("succeeded", 2, model.versions.get())
+
+
 def test_one_import_runs_at_a_time(mlflow: Simulator, model: VisionModel) -> None:
     first, second = ask(model, "1"), ask(model, "2")
     assert imports.lease_import(import_id=first.pk, owner="a") is not None
