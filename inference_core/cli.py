@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("inference_core.commands.serve", "the child of an agent: judge cameras until told"),
     "check": ("inference_core.commands.check", "say whether the rules of a pipeline make sense"),
     "inspect": ("inference_core.commands.inspect", "say what is in an ONNX file"),
+    "embed": ("inference_core.commands.embed", "bring weights beside an ONNX file into it"),
     "quantize": ("inference_core.commands.quantize", "make a model INT8 by real pictures"),
     "bench": ("inference_core.commands.bench", "measure each runtime that is here, in turns"),
     "build": ("inference_core.commands.build", "build and certify an artifact for a profile"),

@@ -16,6 +16,7 @@ from fleet_ui.live import render_live
 from fleet_ui.reads import device as device_reads
 from fleet_ui.reads import devices as reads
 from fleet_ui.reads import shadows
+from fleet_ui.reads import versions as version_reads
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
@@ -67,6 +68,7 @@ def device(request: HttpRequest, device_id: UUID) -> HttpResponse:
         "wanted_shadow": shadows.wanted_shadow(view.device),
         "shadows": shadows.shadows_on(view.device, now),
         "logs": device_reads.logs_of(view.device),
+        "runs": version_reads.runs_of_device(user, view.device, request.GET.get("page")),
         "history": device_reads.history_of(view.device),
         "can_operate": has_role(user, Role.OPERATOR, site),
         "can_administer": has_role(user, Role.ADMIN, site),

@@ -89,7 +89,8 @@ def versions_of(model: VisionModel) -> QuerySet[ModelVersion]:
     built = Count("builds", filter=Q(builds__state=BuildState.SUCCEEDED), distinct=True)
     return (
         model.versions.annotate(built=built, tried=Count("builds", distinct=True))
-        .prefetch_related("releases")
+        .select_related("model", "parent__model", "trained_on")
+        .prefetch_related("releases", "aliases")
         .order_by("-id")
     )
 

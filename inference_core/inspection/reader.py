@@ -33,8 +33,8 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def parse(data: bytes) -> onnx.ModelProto:
-    """Parse; refuse what is not one whole ONNX model, or keeps its weights elsewhere."""
+def parse(data: bytes, *, is_whole: bool = True) -> onnx.ModelProto:
+    """Parse; refuse what is not one ONNX model, or keeps its weights elsewhere and should not."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -50,7 +50,8 @@ def parse(data: bytes) -> onnx.ModelProto:
         )
     _check_counts(model)
     _check_names_are_text(model)
-    _check_weights_are_inside(model)
+    if is_whole:
+        _check_weights_are_inside(model)
     return model
 
 

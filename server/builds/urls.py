@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from server.builds import api
+from server.builds import api, run_api
 from server.builds.checks.api import ReleaseChecks
 
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("builders", api.BuilderList.as_view(), name="builders"),
     path("builds/<int:build_id>/approve", api.ApproveArtifact.as_view()),
     path("builds/<int:build_id>/reject", api.RejectArtifact.as_view()),
+    path("runs", run_api.RunList.as_view(), name="runs"),
     path("releases/<str:name>/checks", ReleaseChecks.as_view(), name="release-checks"),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -55,6 +55,8 @@ def _every(task: str, period_s: float) -> dict[str, Any]:
 # Sweeps repeat until their rows are right, so that each may run twice and none must run.
 SCHEDULE = {
     "relay-outbox": _every("server.lib.tasks.relay_outbox", ENV.tick_s),
+    "sweep-imports": _every("server.registry.tasks.sweep_imports", ENV.tick_s),
+    "forget-downloads": _every("server.registry.tasks.forget_downloads", 3600.0),
     "expire-leases": _every("server.builds.tasks.expire_leases", ENV.tick_s),
     "queue-builds": _every("server.builds.tasks.queue_builds", ENV.tick_s),
     "offer-builds": _every("server.device_gateway.tasks.offer_builds", ENV.tick_s),

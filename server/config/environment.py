@@ -52,6 +52,19 @@ class Environment(BaseSettings):
     )
     tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")
 
+    mlflow_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#@]+$",
+        max_length=1000,
+        description="The MLflow server that models may be imported from; none: from none.",
+    )
+    mlflow_token: SecretStr | None = Field(
+        default=None, description="Sent to it as a bearer token; none is sent without one."
+    )
+    mlflow_ca: Path | None = Field(
+        default=None, description="Certificates to trust it by, PEM; none: the usual ones."
+    )
+
     broker_host: str | None = Field(
         default=None, max_length=253, description="Where devices find the broker; none: they poll."
     )

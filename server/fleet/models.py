@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Q
 
 from inference_core.contract.build import ProfileSpec, TensorRtProfile
 from inference_core.contract.device import AgentRef
@@ -190,6 +191,36 @@ class Presence(models.Model):
     def is_gone(self) -> bool:
         """Whether it left the broker, and has not been heard of since."""
         return self.left_at is not None and self.left_at >= self.last_seen_at
+
+
+class ReleaseRun(models.Model):
+    """One device ran one release, from its first report of it to its first report of another.
+
+    ``heard_until`` is when it last said so; an open run has it in ``Presence.last_seen_at``.
+    What was between ``heard_until`` and ``until`` nobody knows.
+    """
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="runs")
+    sha256 = models.CharField(max_length=64, help_text="The running digest, as it was reported.")
+    since = models.DateTimeField()
+    heard_until = models.DateTimeField(null=True, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"], condition=Q(until=None), name="one_open_run_per_device"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["device", "since"]),
+            models.Index(fields=["sha256", "since"]),
+            models.Index(fields=["until", "since"]),
+        ]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.device} ran {self.sha256[:12]} from {self.since}"
 
 
 class Camera(models.Model):

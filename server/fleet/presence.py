@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
 
 from inference_core.contract.device import Report
-from server.fleet import clones
+from server.fleet import clones, runs
 from server.fleet.models import Device, Presence
 from server.fleet.states import DeviceState
 from server.lib import clock
@@ -64,6 +64,7 @@ def write(*, device: Device, report: Report) -> None:
     Presence.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=["device"], update_fields=_WRITTEN
     )
+    runs.follow(device=device, known=known, running_sha256=row.running_sha256, now=row.last_seen_at)
     clones.tell(device, known, row)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import FileResponse
+from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -34,6 +36,32 @@ from server.registry.serializers import (
     VersionSerializer,
     VersionUpload,
 )
+from server.registry.services.lineage import METRIC_NAME
+
+
+class VersionFilter(filters.FilterSet):
+    """By alias, by descent, and by a figure: ``?metric=mean_iou&at_least=0.9``."""
+
+    alias = filters.CharFilter(field_name="aliases__name")
+    trained_on = filters.CharFilter(method="by_training_set")
+    metric = filters.CharFilter(method="by_metric")
+    at_least = filters.NumberFilter(method="by_metric")
+
+    class Meta:
+        model = ModelVersion
+        fields: list[str] = []
+
+    def by_training_set(self, rows: QuerySet[ModelVersion], _: str, told: str) -> Any:
+        """As ``name/version``."""
+        name, _slash, version = told.partition("/")
+        return rows.filter(trained_on__name=name, trained_on__version=version)
+
+    def by_metric(self, rows: QuerySet[ModelVersion], _: str, told: Any) -> Any:
+        """Both words at once, whichever of them came first."""
+        name = self.data.get("metric", "")
+        if not METRIC_NAME.fullmatch(name):
+            raise Invalid("Name the metric that is meant: ?metric=mean_iou&at_least=0.9.")
+        return selectors.with_metric(rows, name, float(told) if _is_number(told) else None)
 
 
 class ReleasersWrite(APIView):
@@ -84,13 +112,14 @@ class VersionList(ReleasersWrite, UploadView, ListAPIView[ModelVersion]):
     """Versions of a model; upload one."""
 
     serializer_class = VersionSerializer
+    filterset_class = VersionFilter
     max_file_bytes = settings.ENV.max_model_bytes
 
     def get_queryset(self) -> QuerySet[ModelVersion]:
         """Versions of the model in the address."""
         if getattr(self, "swagger_fake_view", False):
             return ModelVersion.objects.none()
-        return selectors.model(self.kwargs["name"]).versions.select_related("model")
+        return selectors.versions(self.kwargs["name"])
 
     @extend_schema(request={"multipart/form-data": VersionUpload}, responses={201: VersionDetail})
     def post(self, request: Request, name: str) -> Response:
@@ -174,6 +203,10 @@ class ReleaseDetail(RetrieveAPIView[Release]):
     def get_object(self) -> Release:
         """By name."""
         return selectors.release(self.kwargs["name"])
+
+
+def _is_number(told: Any) -> bool:
+    return isinstance(told, Decimal)
 
 
 def _dataset(ref: dict[str, str]) -> Any:

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from server.lib.fields import NameField
+from server.registry.licences import warnings_of
 from server.registry.models import ModelVersion, Release, VisionModel
 
 
@@ -16,6 +17,13 @@ class DatasetRef(serializers.Serializer[Any]):
 
     name = NameField()
     version = NameField(max_length=50)
+
+
+class VersionRef(serializers.Serializer[Any]):
+    """A version by its model and name."""
+
+    model = serializers.CharField()
+    version = serializers.CharField()
 
 
 class ModelSerializer(serializers.ModelSerializer[VisionModel]):
@@ -51,27 +59,60 @@ class BuildRef(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
+class WarningSerializer(serializers.Serializer[Any]):
+    """What a person should know before the model is used."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
-    """A version with what the inspection found."""
+    """A version with what the inspection found, and where it comes from."""
 
     model = serializers.CharField(source="model.name")
     manifest = serializers.JSONField(source="manifest_body")
+    aliases: serializers.RelatedField = serializers.SlugRelatedField(
+        "name", many=True, read_only=True
+    )
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # declared fields are no attributes
+    trained_on = DatasetRef(allow_null=True)
+    warnings = serializers.SerializerMethodField()
 
     class Meta:
         model = ModelVersion
         fields = [
             "model",
             "version",
+            "aliases",
             "sha256",
             "length",
             "manifest_sha256",
             "manifest",
+            "manifest_origin",
             "report",
             "licence",
+            "warnings",
+            "metrics",
+            "parent",
+            "trained_on",
+            "recipe",
+            "source",
             "notes",
             "created_at",
             "created_by",
         ]
+
+    @extend_schema_field(VersionRef(allow_null=True))
+    def get_parent(self, version: ModelVersion) -> dict[str, str] | None:
+        """The version that it was made from."""
+        parent = version.parent
+        return {"model": parent.model.name, "version": parent.version} if parent else None
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, version: ModelVersion) -> list[dict[str, str]]:
+        """Of its licence."""
+        found = warnings_of(version.licence, version.report.get("metadata", {}))
+        return [{"code": warning.code, "detail": warning.detail} for warning in found]
 
 
 class VersionDetail(VersionSerializer):
@@ -89,14 +130,40 @@ class VersionDetail(VersionSerializer):
         return [dict(BuildRef(build).data) for build in builds]
 
 
-class VersionUpload(serializers.Serializer[Any]):
-    """The form of an upload."""
+class VersionFields(serializers.Serializer[Any]):
+    """What every door to a new version takes beside its file."""
 
     version = NameField(max_length=50)
     manifest = serializers.CharField(
-        max_length=4 * 1024 * 1024, help_text="A ModelManifest, JSON text."
+        max_length=4 * 1024 * 1024,
+        allow_blank=True,
+        default="",
+        help_text="A ModelManifest, JSON text; without it, what the file says of itself.",
+    )
+    licence = serializers.CharField(
+        max_length=200,
+        allow_blank=True,
+        default="",
+        help_text="Of a file that comes without a manifest and names none itself.",
     )
     notes = serializers.CharField(max_length=10_000, allow_blank=True, default="")
+    metrics = serializers.CharField(
+        max_length=64 * 1024, allow_blank=True, default="", help_text='JSON: {"mean_iou": 0.86}.'
+    )
+    parent = serializers.CharField(  # type: ignore[assignment]  # as above
+        max_length=200, allow_blank=True, default="", help_text="version, or model/version."
+    )
+    trained_on = serializers.CharField(
+        max_length=200, allow_blank=True, default="", help_text="A dataset: name/version."
+    )
+    recipe = serializers.CharField(
+        max_length=64 * 1024, allow_blank=True, default="", help_text="JSON with a name."
+    )
+
+
+class VersionUpload(VersionFields):
+    """The form of an upload."""
+
     file = serializers.FileField(help_text="One ONNX file with its weights inside.")
 
 
@@ -151,7 +218,10 @@ class NewRelease(serializers.Serializer[Any]):
 
     name = NameField()
     pipeline = serializers.JSONField(help_text="A PipelineSpec.")
-    versions = serializers.DictField(child=serializers.CharField(max_length=50))
+    versions = serializers.DictField(
+        child=serializers.CharField(max_length=101),
+        help_text="By the model's name; @champion is what that alias names now.",
+    )
     golden = GoldenCases(
         required=False,
         allow_null=True,

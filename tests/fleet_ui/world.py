@@ -16,10 +16,19 @@ from server.accounts.models import RoleAssignment, User
 from server.builds.models import Artifact, Build, Certificate, PipelineCheck, ReleaseTarget
 from server.datasets.models import DatasetVersion
 from server.demo.boards import Board, render_board
-from server.fleet.models import Camera, Device, Group, HardwareProfile, Line, Presence, Site
+from server.fleet.models import (
+    Camera,
+    Device,
+    Group,
+    HardwareProfile,
+    Line,
+    Presence,
+    ReleaseRun,
+    Site,
+)
 from server.lib import blobs, clock
 from server.lib.models import StateEvent
-from server.registry.models import ModelVersion, Release, VisionModel
+from server.registry.models import Alias, AliasMove, ModelVersion, Release, VisionModel
 from server.review.models import Sample
 from server.rollouts.evidence import Evidence, Judgement, ProfileLatency
 from server.rollouts.gates import judge
@@ -86,6 +95,7 @@ def make_world() -> World:
     make_models(world)
     make_releases(world)
     make_rollout(world)
+    make_past(world)
     make_telemetry(world)
     make_samples(world)
     return world
@@ -447,6 +457,31 @@ def add_deployment(
     if phase == "committed":
         Presence.objects.filter(device=device).update(running_sha256=target.sha256)
     return part
+
+
+def make_past(world: World) -> None:
+    """What ran where before, an alias that moved, and one version made from the other."""
+    old, new = world.versions["1.0.0"], world.versions["1.1.0"]
+    ModelVersion.objects.filter(pk=new.pk).update(parent=old, recipe={"name": "more-evening"})
+    alias = Alias.objects.create(
+        model=world.model, name="champion", version=old, moved_at=world.ago(hours=7)
+    )
+    AliasMove.objects.create(
+        alias=alias, new=old, actor="user:ada", reason="The first.", at=world.ago(hours=7)
+    )
+    for device in world.devices[:2]:
+        first, second = (
+            target_for(world, f"board-inspection-{number}", device) for number in (1, 2)
+        )
+        change, heard = world.ago(hours=1), world.ago(hours=1, minutes=1)
+        ReleaseRun.objects.create(
+            device=device,
+            sha256=first.sha256,
+            since=world.ago(days=2),
+            heard_until=heard,
+            until=change,
+        )
+        ReleaseRun.objects.create(device=device, sha256=second.sha256, since=change)
 
 
 def make_telemetry(world: World) -> None:

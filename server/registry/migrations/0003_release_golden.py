@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('datasets', '0001_initial'),
-        ('registry', '0001_initial'),
+        ('registry', '0002_aliases_lineage_imports'),
     ]
 
     operations = [

@@ -1,6 +1,8 @@
-"""The only writers of models and releases."""
+"""The only writers of models, aliases and releases."""
 
+from server.registry.services.aliases import move_alias
+from server.registry.services.imports import request_import
 from server.registry.services.models import create_model, upload_version
 from server.registry.services.releases import create_release
 
-__all__ = ["create_model", "create_release", "upload_version"]
+__all__ = ["create_model", "create_release", "move_alias", "request_import", "upload_version"]

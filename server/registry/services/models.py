@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,12 @@ from server.datasets.selectors import shared_images
 from server.lib import blobs, clock
 from server.lib.errors import Conflict, Invalid, TooLarge
 from server.lib.messages import read_json
-from server.registry.inspection import inspect_model
+from server.registry.inspection import inspect_model, recognise_model
 from server.registry.models import ModelVersion, VisionModel
+from server.registry.services import lineage
+
+NO_LICENCE = "NOASSERTION"
+"""SPDX for: nobody says."""
 
 
 def create_model(
@@ -57,32 +62,82 @@ def upload_version(
     chunks: Iterable[bytes],
     max_bytes: int,
     actor: str,
+    metrics: Any = None,
+    parent: str = "",
+    trained_on: str = "",
+    recipe: Any = None,
+    licence: str = "",
+    source: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Inspect an ONNX with its manifest in a sandboxed child, and only then store them.
+
+    An empty ``manifest`` is recognised from what the exporter wrote into the file; ``licence`` is
+    for such a file that names none. What ``parent`` and the others may be is in ``lineage``.
 
     Raises Invalid with the manifest's errors or the inspection's code, TooLarge, or Conflict
     where this version, or this content, exists: nothing of what is there is lost.
     """
-    parsed = read_json(ModelManifest, manifest)
-    if parsed.task != model.task:
-        raise Invalid(f"The manifest is for {parsed.task}, but {model.name} is for {model.task}.")
+    given = read_json(ModelManifest, manifest) if manifest else None
+    if given is not None:
+        _require_task(model, given)
+    named = {
+        "model": model,
+        "version": version,
+        "notes": notes,
+        "parent": lineage.find_parent(model, parent),
+        "trained_on": lineage.find_training_set(trained_on),
+        "recipe": lineage.read_recipe(recipe),
+        "source": dict(source) if source else None,
+    }
     _refuse_known_version(model, version)
     with tempfile.TemporaryDirectory(prefix="linewarden-upload-") as folder:
-        path = Path(folder, "model.onnx")
+        # A folder of its own, inside one of ours: labels and configurations are looked for beside
+        # a model and one folder above it.
+        path = Path(folder, "model", "model.onnx")
+        path.parent.mkdir()
         sha256 = _spool(chunks, path, max_bytes)
-        _refuse_known_content(model, sha256, _digest(parsed))
-        report = inspect_model(path, parsed)
-        if report.sha256 != sha256:
-            raise Invalid("The file changed while it was inspected; upload it again.")
+        found = _inspect(model, path, sha256, given, licence)
+        figures = lineage.read_metrics(metrics, found.manifest)
         with path.open("rb") as file:
             blobs.put(iter(lambda: file.read(blobs.CHUNK_BYTES), b""), max_bytes=max_bytes)
     try:
-        return _create_version(actor, parsed, report, model=model, version=version, notes=notes)
+        return _create_version(actor, found, metrics=figures, **named)
     except IntegrityError:
         # Two uploads at once: the other one was first.
         _refuse_known_version(model, version)
-        _refuse_known_content(model, sha256, _digest(parsed))
+        _refuse_known_content(model, sha256, _digest(found.manifest))
         raise
+
+
+@dataclass(frozen=True)
+class _Inspected:
+    report: InspectionReport
+    manifest: ModelManifest
+    origin: str
+
+
+def _inspect(
+    model: VisionModel, path: Path, sha256: str, given: ModelManifest | None, licence: str
+) -> _Inspected:
+    """Refuse what is there already before the child is asked, where the manifest is known."""
+    if given is not None:
+        _refuse_known_content(model, sha256, _digest(given))
+        found = _Inspected(inspect_model(path, given), given, "")
+    else:
+        report, manifest, origin = recognise_model(path)
+        if licence and manifest.licence == NO_LICENCE:
+            manifest = manifest.model_copy(update={"licence": licence[:200]})
+        found = _Inspected(report, manifest, origin)
+        _require_task(model, found.manifest)
+        _refuse_known_content(model, sha256, _digest(found.manifest))
+    if found.report.sha256 != sha256:
+        raise Invalid("The file changed while it was inspected; upload it again.")
+    return found
+
+
+def _require_task(model: VisionModel, manifest: ModelManifest) -> None:
+    if manifest.task != model.task:
+        raise Invalid(f"The manifest is for {manifest.task}, but {model.name} is for {model.task}.")
 
 
 @transaction.atomic
@@ -99,15 +154,15 @@ def _create_model(actor: str, **fields: Any) -> VisionModel:
 
 
 @transaction.atomic
-def _create_version(
-    actor: str, manifest: ModelManifest, report: InspectionReport, **named: Any
-) -> ModelVersion:
+def _create_version(actor: str, found: _Inspected, **named: Any) -> ModelVersion:
+    manifest, report = found.manifest, found.report
     row = ModelVersion.objects.create(
         **named,
         sha256=report.sha256,
         length=report.size_bytes,
         manifest_sha256=_digest(manifest),
         manifest_body=manifest.model_dump(mode="json", exclude_none=True),
+        manifest_origin=found.origin,
         report=report.model_dump(mode="json"),
         licence=manifest.licence,
         created_at=clock.now(),
@@ -118,7 +173,12 @@ def _create_version(
         action="upload",
         subject="model_version",
         subject_id=f"{row.model.name}/{row.version}",
-        after={"sha256": row.sha256, "manifest_sha256": row.manifest_sha256},
+        after={
+            "sha256": row.sha256,
+            "manifest_sha256": row.manifest_sha256,
+            "parent": str(row.parent or ""),
+            "trained_on": str(row.trained_on or ""),
+        },
     )
     return row
 

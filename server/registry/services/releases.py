@@ -16,7 +16,7 @@ from server.lib.errors import Conflict, Invalid, Unavailable
 from server.lib.messages import read_data
 from server.registry.golden import check_golden
 from server.registry.inspection import check_rules
-from server.registry.models import ModelVersion, Release
+from server.registry.models import Alias, ModelVersion, Release
 
 ATTEMPTS = 20
 
@@ -33,8 +33,10 @@ def create_release(
 ) -> Release:
     """Pin a pipeline and one version of each of its models, for good.
 
-    ``golden`` has whole frames, which the release must judge as its reference models do before it
-    is signed for a profile; without it the golden sets of its models are used.
+    ``@champion`` instead of a version is what that alias names now; the release holds the version
+    and does not follow the alias. ``golden`` has whole frames, which the release must judge as its
+    reference models do before it is signed for a profile; without it the golden sets of its models
+    are used.
 
     Raises Invalid where the pipeline, its rules, its golden cases or what it pins is wrong,
     Conflict where the name is taken.
@@ -50,26 +52,32 @@ def create_release(
     _refuse_known(name)
     fields = {"notes": notes, "golden": golden, "golden_mm_per_px": golden_mm_per_px}
     for _ in range(ATTEMPTS):
-        release = _try_create(name, spec, list(pinned.values()), fields, actor)
+        release = _try_create(
+            name=name, spec=spec, pinned=pinned, asked=versions, fields=fields, actor=actor
+        )
         if release is not None:
             return release
         _refuse_known(name)
     raise Unavailable("Too many releases are being made at once; try again.")
 
 
-def _try_create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], fields: dict[str, Any], actor: str
-) -> Release | None:
+def _try_create(**wanted: Any) -> Release | None:
     """None where another release took the name or the counter at the same moment."""
     try:
-        return _create(name, spec, pinned, fields, actor)
+        return _create(**wanted)
     except IntegrityError:
         return None
 
 
 @transaction.atomic
 def _create(
-    name: str, spec: PipelineSpec, pinned: list[ModelVersion], fields: dict[str, Any], actor: str
+    *,
+    name: str,
+    spec: PipelineSpec,
+    pinned: Mapping[str, ModelVersion],
+    asked: Mapping[str, str],
+    fields: Mapping[str, Any],
+    actor: str,
 ) -> Release:
     last = Release.objects.aggregate(last=Max("counter"))["last"] or 0
     release = Release.objects.create(
@@ -80,7 +88,7 @@ def _create(
         created_at=clock.now(),
         created_by=actor,
     )
-    release.versions.set(pinned)
+    release.versions.set(pinned.values())
     audit.record(
         actor=actor,
         action="create",
@@ -88,7 +96,8 @@ def _create(
         subject_id=name,
         after={
             "counter": release.counter,
-            "versions": [str(version) for version in pinned],
+            "versions": [str(version) for version in pinned.values()],
+            "asked_for": dict(asked),
             "golden": str(release.golden) if release.golden else None,
         },
     )
@@ -105,10 +114,20 @@ def _check_pins(spec: PipelineSpec, versions: Mapping[str, str]) -> None:
 
 
 def _version(model: str, version: str) -> ModelVersion:
+    if version.startswith("@"):
+        return _aliased(model, version[1:])
     row = ModelVersion.objects.filter(model__name=model, version=version).first()
     if row is None:
         raise Invalid(f"There is no version {version!r} of a model {model!r}.")
     return row
+
+
+def _aliased(model: str, name: str) -> ModelVersion:
+    alias = Alias.objects.select_related("version__model").filter(model__name=model, name=name)
+    found = alias.first()
+    if found is None or found.version is None:
+        raise Invalid(f"The alias {name!r} of a model {model!r} names no version.")
+    return found.version
 
 
 def _refuse_known(name: str) -> None:

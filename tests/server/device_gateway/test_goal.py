@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from inference_core.contract.device import Goal
 from inference_core.contract.serve import Camera
 from server.fleet import presence
-from server.fleet.models import Presence
+from server.fleet.models import Presence, ReleaseRun
 from server.fleet.services import configure_device, revoke_device
 from server.lib import clock
 from tests.server.box import Box
@@ -70,6 +70,13 @@ def test_a_changed_report_is_written_at_once(box: Box, change: dict[str, object]
     row = Presence.objects.get(device=box.device_id)
     for name, value in change.items():
         assert getattr(row, name) == value
+
+
+def test_polls_tell_what_ran_and_when(box: Box) -> None:
+    for sha256 in ("a" * 64, "a" * 64, "b" * 64, None):
+        box.poll(box.report(running_sha256=sha256))
+    runs = [(run.sha256[0], run.until is None) for run in ReleaseRun.objects.order_by("pk")]
+    assert runs == [("a", False), ("b", False)]
 
 
 def test_a_device_that_runs_something_else_is_looked_at_on_every_poll(box: Box) -> None:

@@ -1,0 +1,1 @@
+"""Models out of an MLflow registry, over its REST interface alone."""
