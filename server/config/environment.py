@@ -36,6 +36,13 @@ class Environment(BaseSettings):
     tls: bool = Field(default=False, description="Served through TLS: cookies are marked secure.")
     max_model_bytes: int = 512 * 1024 * 1024
     max_dataset_bytes: int = 1024 * 1024 * 1024
+    upload_patience_h: float = Field(
+        default=24.0, gt=0, description="An upload that gets no byte for so long is given up."
+    )
+    max_open_uploads: int = Field(default=8, gt=0, description="Of one user, at the same time.")
+    max_open_upload_bytes: int = Field(
+        default=4 * 1024 * 1024 * 1024, gt=0, description="Of one user, as announced."
+    )
     poll_s: float = Field(default=30.0, gt=0)
     build_timeout_s: float = Field(default=3600.0, gt=0)
     tick_s: float = Field(default=5.0, gt=0, description="Pace of sweeps, gates and builds.")

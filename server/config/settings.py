@@ -24,6 +24,7 @@ LINEWARDEN_APPS = [
     "server.fleet",
     "server.datasets",
     "server.registry",
+    "server.uploads",
     "server.trust",
     "server.broker",
     "server.builds",
@@ -172,6 +173,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
         "DeviceState": "server.fleet.states.DeviceState",
+        "UploadState": "server.uploads.states.UploadState",
         "BuildState": "server.builds.states.BuildState",
         "RolloutState": "server.rollouts.states.RolloutState",
         "StageState": "server.rollouts.states.StageState",

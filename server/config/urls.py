@@ -10,6 +10,7 @@ API_APPS = (
     "fleet",
     "datasets",
     "registry",
+    "uploads",
     "builds",
     "telemetry",
     "review",
