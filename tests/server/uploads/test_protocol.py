@@ -9,6 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from server.accounts.models import Role
+from server.lib.errors import DomainError
 from server.uploads import parts
 from server.uploads.models import Upload, UploadPart
 from server.uploads.services import append_bytes
@@ -102,7 +103,7 @@ def test_damage_on_the_way_is_460_and_not_a_byte_of_it_counts(
     answer = send(releaser, at, 0, b"damaged", **{"Upload-Checksum": checksum(b"whole")})
     assert_problem(answer, 460, "checksum_differs")
     assert offset_of(releaser, at) == 0
-    assert list((own_blobs / "uploads").rglob("*-*")) == list((own_blobs / "uploads").glob("*"))
+    assert not [path for path in own_blobs.rglob("*-*") if path.is_file()]
     for start, algorithm in enumerate(("sha1", "sha256")):
         again = send(releaser, at, start, b"w", **{"Upload-Checksum": checksum(b"w", algorithm)})
         assert again.status_code == 204
@@ -213,7 +214,7 @@ def test_of_two_writers_one_wins_and_the_file_is_whole(releaser: APIClient) -> N
     def write(upload: Upload, content: bytes) -> object:
         try:
             return append_bytes(upload=upload, offset=0, body=_Body(content))
-        except Exception as error:
+        except DomainError as error:
             return error
 
     outcomes = at_once(lambda: write(uploads[0], b"AAAA"), lambda: write(uploads[1], b"BBBB"))
