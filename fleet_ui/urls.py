@@ -13,6 +13,7 @@ from fleet_ui.pages import (
     rollouts,
     samples,
     sign_in,
+    uploads,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("samples/<int:sample_id>/image", samples.sample_image, name="sample-image"),
     path("models/", models.models, name="models"),
     path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/upload/", uploads.upload, name="upload-version"),
     path("builds/", builds.builds, name="builds"),
     path("builds/<int:build_id>/", builds.build, name="build"),
     path("releases/", releases.releases, name="releases"),

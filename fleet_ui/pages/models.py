@@ -9,6 +9,8 @@ from fleet_ui.access import page
 from fleet_ui.live import render_live
 from fleet_ui.reads import models as reads
 from inference_core.contract.build import InspectionReport
+from server.accounts.models import Role
+from server.accounts.scope import has_role
 
 
 @require_GET
@@ -38,5 +40,6 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "manifest": chosen.manifest if chosen else None,
         "report": InspectionReport.model_validate(chosen.report) if chosen else None,
         "matrix": matrix,
+        "may_upload": has_role(request.user, Role.RELEASER),
     }
     return render_live(request, "model", context, is_moving=bool(matrix and matrix.is_moving))

@@ -25,7 +25,7 @@ SHAPES = {
 
 TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
-    "received ok",
+    "received ok done",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
     "warm too_late",
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "

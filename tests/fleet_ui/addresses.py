@@ -16,6 +16,7 @@ def all_pages(world: World) -> dict[str, str]:
         "models": reverse("models"),
         "model": reverse("model", args=["board-defects"]),
         "model of an older version": reverse("model", args=["board-defects"]) + "?version=1.0.0",
+        "upload": reverse("upload-version", args=["board-defects"]),
         "builds": reverse("builds"),
         "build": reverse("build", args=[world.builds["1.0.0 x86-openvino"].pk]),
         "running build": reverse("build", args=[world.builds["1.1.0 x86-openvino"].pk]),
