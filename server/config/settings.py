@@ -83,10 +83,7 @@ DATABASES = {"default": ENV.database()}
 CACHES = {"default": ENV.cache()}
 
 STORAGES = {
-    "default": {
-        "BACKEND": "server.lib.storage.AtomicFileSystemStorage",
-        "OPTIONS": {"location": DATA / "blobs"},
-    },
+    "default": ENV.blobs(),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 STATIC_URL = "/static/"

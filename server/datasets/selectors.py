@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def materialise(dataset: DatasetVersion, folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():  # two images may share a mask
-            _copy(sha256, path)
+            blobs.copy(sha256, path)
 
 
 def _files(dataset: DatasetVersion) -> Iterator[tuple[str, str]]:
@@ -50,8 +49,3 @@ def _files(dataset: DatasetVersion) -> Iterator[tuple[str, str]]:
         yield item.image, item.image_sha256
         if item.mask:
             yield item.mask, item.mask_sha256
-
-
-def _copy(sha256: str, path: Path) -> None:
-    with blobs.open_blob(sha256) as blob, path.open("xb") as file:
-        shutil.copyfileobj(blob, file, blobs.CHUNK_BYTES)

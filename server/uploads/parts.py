@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from server.lib.errors import Invalid, Unavailable
+from server.lib.storage import StorageAway, the_storage
 from server.uploads.models import Upload
 
 PART_BYTES = 4 * 1024 * 1024
@@ -47,6 +48,8 @@ def store(upload_id: UUID, offset: int, content: bytes) -> str:
     name = f"{_folder(upload_id)}/{offset:012d}-{secrets.token_hex(8)}"
     try:
         return default_storage.save(name, ContentFile(content))
+    except StorageAway:
+        raise
     except OSError as error:
         logger.warning("a part of upload %s could not be stored: %s", upload_id, error)
         raise Unavailable(
@@ -89,7 +92,7 @@ class Content:
     def chunks(self) -> Iterator[bytes]:
         """All bytes in order; raises Invalid at the end where the promised digest differs."""
         for part in self._upload.parts.order_by("offset"):
-            with default_storage.open(part.name, "rb") as file:
+            with the_storage().open_from(part.name, 0) as file:
                 content = file.read()
             if len(content) != part.length:
                 raise Unavailable("A part of the upload cannot be read as it was stored.")
