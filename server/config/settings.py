@@ -28,6 +28,7 @@ LINEWARDEN_APPS = [
     "server.trust",
     "server.broker",
     "server.builds",
+    "server.comparisons",
     "server.telemetry",
     "server.review",
     "server.rollouts",
@@ -170,6 +171,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
         "DeviceState": "server.fleet.states.DeviceState",
+        "ComparisonState": "server.comparisons.states.ComparisonState",
         "UploadState": "server.uploads.states.UploadState",
         "BuildState": "server.builds.states.BuildState",
         "RolloutState": "server.rollouts.states.RolloutState",

@@ -12,6 +12,7 @@ API_APPS = (
     "registry",
     "uploads",
     "builds",
+    "comparisons",
     "telemetry",
     "review",
     "rollouts",
