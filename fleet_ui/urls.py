@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from fleet_ui.pages import (
     builds,
+    comparisons,
     devices,
     models,
     overview,
@@ -30,6 +31,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/upload/", uploads.upload, name="upload-version"),
     path("builds/", builds.builds, name="builds"),
     path("builds/<int:build_id>/", builds.build, name="build"),
+    path("compare/", comparisons.comparisons, name="comparisons"),
+    path("compare/<int:comparison_id>/", comparisons.comparison, name="comparison"),
+    path(
+        "compare/<int:comparison_id>/pictures/<int:picture_id>",
+        comparisons.picture,
+        name="compared-picture",
+    ),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
     path("rollouts/", rollouts.rollouts, name="rollouts"),

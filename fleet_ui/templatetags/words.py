@@ -25,11 +25,11 @@ SHAPES = {
 
 TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
-    "received ok done",
+    "received ok done right",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
     "warm too_late",
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
-    "no_input corrupt_image cloned",
+    "no_input corrupt_image cloned wrong",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "
     "probation waiting_window moving scheduled",
     "idle": "pending queued draft waiting slower no_goal certified not_signed",
