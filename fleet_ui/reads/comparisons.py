@@ -13,7 +13,6 @@ from server.comparisons import exact, selectors
 from server.comparisons.models import Comparison, PictureRow
 from server.registry.models import ModelVersion
 
-
 METRIC_WORDS = {
     "mean_iou": "mean IoU",
     "character_accuracy": "character accuracy",

@@ -126,6 +126,7 @@ def give_up(*, comparison: Comparison, owner: str, why: str, is_final: bool) -> 
             return
         freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
         move(COMPARISON, comparison, ComparisonState.QUEUED, actor=owner, reason=why, **freed)
+    dispatch.forget(comparison.pk)
 
 
 def sweep_comparisons() -> None:
@@ -137,7 +138,7 @@ def sweep_comparisons() -> None:
         _take_back(row)
     waiting = Comparison.objects.filter(state=ComparisonState.QUEUED).order_by("pk")
     for row in waiting[:1]:
-        dispatch.send(row.pk)
+        dispatch.send_again(row.pk)
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ from inference_core.contract.compare import (
     CompareProgress,
     CompareSide,
 )
-from server.comparisons import services
+from server.comparisons import dispatch, services
 from server.comparisons.models import Comparison
 from server.datasets.selectors import materialise
 from server.lib import blobs
@@ -44,6 +44,7 @@ def run_comparison(comparison_id: int) -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     row = services.lease_comparison(comparison_id=comparison_id, owner=owner)
     if row is None:
+        dispatch.forget(comparison_id)  # where another one runs, its turn comes
         return
     try:
         _try(row, owner)

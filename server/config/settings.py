@@ -190,6 +190,6 @@ LOGGING = {
     # Sweeps run every second or so; two lines for each would be all that the log holds.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+        for name in ("botocore", "celery.app.trace", "celery.beat", "celery.worker.strategy")
     },
 }

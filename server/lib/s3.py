@@ -132,7 +132,7 @@ class _Unclosed:
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        return bytes(self._file.read(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return int(self._file.seek(offset, whence))

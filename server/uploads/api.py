@@ -63,7 +63,7 @@ class TusView(APIView):
         return final
 
     @extend_schema(exclude=True)
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002
         """What the server can."""
         largest = max(kind.max_bytes() for kind in KINDS.values())
         return Response(status=status.HTTP_204_NO_CONTENT, headers=tus.capabilities(largest))

@@ -42,7 +42,7 @@ class Server:
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Optional[Mapping[str, str]] = None
-    ) -> tuple[int, Mapping[str, str], Any]:
+    ) -> tuple[int, http.client.HTTPMessage, Any]:
         """Status, headers and decoded JSON. Raises Refused and Away; 409 is returned."""
         kind = http.client.HTTPSConnection
         if self._parts.scheme == "http":

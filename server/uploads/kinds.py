@@ -87,7 +87,7 @@ def _find_version(upload: Upload, sha256: str) -> str | None:
         model__name=upload.form["model"], version=upload.form["version"], sha256=sha256
     )
     version = found.first()
-    return version and _path_of_version(version)
+    return _path_of_version(version) if version else None
 
 
 def _path_of_version(version: ModelVersion) -> str:
@@ -122,7 +122,7 @@ def _find_dataset(upload: Upload, sha256: str) -> str | None:  # noqa: ARG001 - 
         created_at__gte=upload.created_at,
     )
     dataset = found.first()
-    return dataset and f"datasets/{dataset.name}/{dataset.version}"
+    return f"datasets/{dataset.name}/{dataset.version}" if dataset else None
 
 
 KINDS: dict[str, Kind] = {

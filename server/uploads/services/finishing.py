@@ -18,7 +18,7 @@ from server.lib import clock
 from server.lib.errors import Conflict, DomainError, Unavailable
 from server.lib.problem import problem_body
 from server.lib.states import StaleState, move
-from server.uploads import parts
+from server.uploads import dispatch, parts
 from server.uploads.kinds import KINDS
 from server.uploads.models import Upload
 from server.uploads.states import MAX_ATTEMPTS, UPLOAD, UploadState
@@ -34,6 +34,7 @@ def inspect_upload(*, upload_id: UUID) -> None:
     """Hand a received upload to its service. Does nothing where somebody else has it."""
     upload = _lease(upload_id)
     if upload is None:
+        dispatch.forget(upload_id)  # where another one is in hand, its turn comes
         return
     try:
         result = _hand_over(upload)
@@ -126,4 +127,5 @@ def _move_leased(upload: Upload, state: UploadState, reason: str, **changes: Any
             logger.warning("the lease of upload %s was lost", upload.pk)
             return False
         move(UPLOAD, upload, state, actor=SYSTEM, reason=reason, **changes)
+    dispatch.forget(upload.pk)
     return True

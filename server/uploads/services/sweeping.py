@@ -10,7 +10,7 @@ from server.accounts.actors import SYSTEM
 from server.lib import clock
 from server.lib.states import StaleState, move
 from server.uploads import parts
-from server.uploads.dispatch import send_inspection
+from server.uploads.dispatch import send_again
 from server.uploads.models import Upload
 from server.uploads.services.finishing import return_upload
 from server.uploads.states import UPLOAD, UploadState
@@ -65,4 +65,4 @@ def _forget_old() -> None:
 def _send_next() -> None:
     waiting = Upload.objects.filter(state=UploadState.RECEIVED).order_by("created_at")
     for upload in waiting[:1]:
-        send_inspection(upload.pk)
+        send_again(upload.pk)

@@ -30,7 +30,8 @@ def ask(versions: Pair, **changes: Any) -> Comparison:
 def test_from_a_request_to_the_pictures_where_only_b_is_wrong(versions: Pair) -> None:
     client = catalogue.client_of(Role.RELEASER)
     body = {
-        side: {"model": catalogue.MODEL, "version": v.version} for side, v in zip("ab", versions, strict=True)
+        side: {"model": catalogue.MODEL, "version": version.version}
+        for side, version in zip("ab", versions, strict=True)
     }
     asked = client.post(API, body)
     assert asked.status_code == 202, asked.content

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from server.accounts.models import Role
 from server.registry.models import VisionModel
-from server.uploads.services import receiving, sweeping
+from server.uploads import dispatch
 from tests.server import catalogue
 
 
@@ -23,8 +23,7 @@ def own_blobs(tmp_path: Path, settings: Any) -> Path:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Messages to the worker: kept here, as a broker that nobody listens to would."""
     messages: list[object] = []
-    for module in (receiving, sweeping):
-        monkeypatch.setattr(module, "send_inspection", messages.append)
+    monkeypatch.setattr(dispatch.app, "send_task", lambda _, args, **__: messages.extend(args))
     return messages
 
 

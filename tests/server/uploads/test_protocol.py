@@ -46,7 +46,7 @@ def test_a_file_comes_in_pieces_and_each_answer_says_where_to_go_on(
     upload = Upload.objects.get()
     assert upload.state == "received"
     assert b"".join(parts.Content(upload).chunks()) == content
-    assert sent == [upload.pk]
+    assert sent == [str(upload.pk)]
 
 
 def test_the_server_says_what_it_can(releaser: APIClient) -> None:
