@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -25,7 +24,9 @@ from server.registry.models import ModelVersion, VisionModel
 from server.registry.selectors import model as model_named
 from server.registry.services import upload_version
 from server.uploads.kinds import VersionForm
-from server.uploads.selectors import open_uploads_of
+from server.uploads.selectors import uploads_of
+
+LAST_UPLOADS = 5
 
 
 @csrf_exempt  # the form inside is protected; a body that is too long must not be read for its token
@@ -85,32 +86,19 @@ def _text(file: UploadedFile) -> str:
         raise Invalid("The manifest is no text; it is JSON in UTF-8.") from None
 
 
-@dataclass(frozen=True)
-class Unfinished:
-    """An upload of this model that can go on."""
-
-    version: str
-    file_name: str
-    length: int
-    received: int
-
-
 def _form(
     request: HttpRequest,
     model: VisionModel,
     values: Mapping[str, Any],
     problem: DomainError | None = None,
 ) -> HttpResponse:
-    found = open_uploads_of(signed_in_user(request)).filter(form__model=model.name)
+    found = uploads_of(signed_in_user(request)).filter(form__model=model.name)
     context = {
         "model": model,
         "values": values,
         "problem": problem,
         "max_bytes": settings.ENV.max_model_bytes,
-        "unfinished": [
-            Unfinished(row.form["version"], row.file_name, row.length, row.received)
-            for row in found.filter(state="receiving")
-        ],
+        "uploads": found[:LAST_UPLOADS],
     }
     status = problem.status if problem else 200
     return render(request, "fleet_ui/upload.html", context, status=status)

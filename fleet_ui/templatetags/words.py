@@ -31,9 +31,9 @@ TONES = {
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
     "no_input corrupt_image cloned wrong",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "
-    "probation waiting_window moving scheduled",
+    "probation waiting_window moving scheduled receiving inspecting",
     "idle": "pending queued draft waiting slower no_goal certified not_signed",
-    "off": "superseded removed never_seen not_built unknown forgotten",
+    "off": "superseded removed never_seen not_built unknown forgotten withdrawn expired",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 

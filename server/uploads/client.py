@@ -157,15 +157,17 @@ def _send_chunk(server: Server, at: str, path: Path, offset: int) -> Optional[in
 
 
 def follow(server: Server, at: str) -> Iterator[dict[str, Any]]:
-    """The upload as it moves on, until it has ended."""
+    """The upload in each new state, until it has ended."""
+    state = ""
     while True:
         try:
             upload = server.ask("GET", at)[2]
         except Away:
             upload = None
-        if upload:
+        if upload and upload["state"] != state:
+            state = upload["state"]
             yield upload
-            if upload["state"] not in ("received", "inspecting"):
+            if state not in ("received", "inspecting"):
                 return
         time.sleep(LOOK_EVERY_S)
 

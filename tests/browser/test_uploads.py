@@ -64,7 +64,7 @@ def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
 
     page.unroute(uploads)
     page.goto(ADDRESS)
-    expect(page.get_by_text("heavy.onnx for version 2.0.0")).to_be_visible()
+    expect(page.get_by_text("Choose the same file again to go on")).to_be_visible()
     page.get_by_label("ONNX file").set_input_files(files[0])
     expect(page.get_by_label("Version")).to_have_value("2.0.0")
     take_picture(page, "light upload resumed")
