@@ -20,7 +20,9 @@ from inference_core.contract.compare import (
 from inference_core.datasets import read_dataset
 from inference_core.optimize.judges import Reading
 from inference_core.optimize.right import is_right
+from inference_core.optimize.versus import compare_versions
 from tests.core.build_jobs import write_pictures
+from tests.core.judges.street import COCO_SSD, NANODET, sample_manifest, write_street
 from tests.core.onnx_models import brightness_manifest, brightness_model, save
 
 
@@ -140,3 +142,35 @@ def test_right_is_what_nobody_would_correct(
     metric: str, answer: str, evidence: object, expected: bool
 ) -> None:
     assert is_right(metric, Reading(answer, 0.5, evidence)) is expected  # type: ignore[arg-type]
+
+
+def test_two_real_detectors_of_different_kinds_see_the_same_street(tmp_path: Path) -> None:
+    street = write_street(tmp_path)
+    sides = [
+        CompareSide(model_path=str(p), source_sha256="0" * 64, manifest=sample_manifest(p))
+        for p in (NANODET, COCO_SSD)
+    ]
+    job = CompareJob(
+        a=sides[0],
+        b=sides[1],
+        dataset_dir=str(tmp_path / "golden"),
+        dataset_sha256=street.golden.sha256,
+        pictures_path=str(tmp_path / "pictures.jsonl"),
+    )
+    pictures: list[ComparedPicture] = []
+    figures = compare_versions(job, lambda _share, _detail: None, pictures.append)
+    assert figures.metric == "map"
+    assert figures.a > 0.2
+    assert figures.b > 0.2
+    assert {"person", "car", "apple"} <= set(figures.per_class)
+    assert figures.right_per_class["person"].pictures == 4
+    apple = next(one for one in pictures if "apple" in one.image)
+    assert apple.label == "1 apple"
+    assert (apple.a.answer, apple.a.is_right) == ("1 vase", False)
+    assert (apple.b.answer, apple.b.is_right) == ("1 apple", True)
+    assert apple.b.found is not None
+    assert apple.b.found.boxes[0].label == "apple"
+    # The better mAP is the one whose threshold lets more through that is not there.
+    assert figures.a > figures.b
+    assert figures.only_a_wrong > figures.only_b_wrong
+    assert (apple.width, apple.height) == (512, 512)
