@@ -16,7 +16,8 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from server.accounts.models import Role, User
 from server.accounts.scope import has_role, site_names
-from server.lib.errors import Forbidden, NotFound
+from server.lib.errors import Forbidden, NotFound, Unavailable
+from server.lib.problem import RETRY_AFTER_S
 
 P = ParamSpec("P")
 Row = TypeVar("Row", bound=Model)
@@ -41,6 +42,8 @@ def page(view: View[P]) -> View[P]:
             raise Http404(error.detail) from error
         except Forbidden as error:
             raise PermissionDenied(error.detail) from error
+        except Unavailable as error:
+            return _not_now(error)
         if not response.has_header("Cache-Control"):
             # A fragment and its page share an address, and neither may outlive the session.
             add_never_cache_headers(response)
@@ -65,6 +68,16 @@ def sites_of(request: HttpRequest) -> Sites:
 def within(rows: QuerySet[Row], sites: Sites, path: str) -> QuerySet[Row]:
     """``rows`` whose site, at the lookup ``path``, is in scope."""
     return rows if sites is None else rows.filter(**{f"{path}__in": sites})
+
+
+def _not_now(error: Unavailable) -> HttpResponse:
+    """Plain text: what is away may be what a page needs."""
+    return HttpResponse(
+        f"{error.detail}\n",
+        status=503,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": str(RETRY_AFTER_S), "Cache-Control": "no-store"},
+    )
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from inference_core.contract.results import FrameResult, Point
+from inference_core.contract.results import FrameResult, Point, StageResult
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,31 @@ def read_result(body: object) -> FrameResult | None:
 
 
 def overlay_of(result: FrameResult) -> Overlay:
-    """Regions and text lines of all stages."""
-    return Overlay(result.width, result.height, tuple(_shapes(result)))
+    """What all stages found, as far as it has a place."""
+    return overlay_of_stages(result.stages, result.width, result.height)
 
 
-def _shapes(result: FrameResult) -> Iterable[Shape]:
-    room = result.width / 26
-    for stage in result.stages:
-        for region in stage.regions:
-            outline = region.polygon or _box(region.xyxy)
-            label = region.label.replace("_", " ")
-            yield _shape("region", outline, f"{label} {region.score:.0%}", room)
-        for line in stage.lines:
-            yield _shape("text-line", line.polygon, f"“{line.text}” {line.score:.0%}", room)
+def overlay_of_stages(stages: Iterable[StageResult], width: int, height: int) -> Overlay:
+    """The same for stages that come without a frame's result."""
+    room = width / 26
+    shapes = tuple(shape for stage in stages for shape in _shapes(stage, room))
+    return Overlay(width, height, shapes)
+
+
+def _shapes(stage: StageResult, room: float) -> Iterable[Shape]:
+    for region in stage.regions:
+        outline = region.polygon or _box(region.xyxy)
+        yield _shape("region", outline, _caption(region.label, region.score), room)
+    for box in stage.boxes:
+        yield _shape("box", _box(box.xyxy), _caption(box.label, box.score), room)
+    for line in stage.lines:
+        yield _shape("text-line", line.polygon, f"“{line.text}” {line.score:.0%}", room)
+    for place in stage.text_boxes:
+        yield _shape("text-line", place.polygon, f"{place.score:.0%}", room)
+
+
+def _caption(label: str, score: float) -> str:
+    return f"{label.replace('_', ' ')} {score:.0%}"
 
 
 def _shape(kind: str, outline: tuple[Point, ...], caption: str, room: float) -> Shape:

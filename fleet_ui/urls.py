@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from fleet_ui.pages import (
     builds,
+    comparisons,
     device_builds,
     devices,
     imports,
@@ -17,6 +18,7 @@ from fleet_ui.pages import (
     samples,
     sign_in,
     trust,
+    uploads,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -34,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("profiles/<str:name>/dismiss/", profiles.dismiss, name="dismiss-profile"),
     path("models/", models.models, name="models"),
     path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/upload/", uploads.upload, name="upload-version"),
     path("models/<str:name>/aliases/", models.move_alias, name="move-alias"),
     path("models/<str:name>/imports/", imports.ask_import, name="ask-import"),
     path("builds/", builds.builds, name="builds"),
@@ -42,6 +45,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("builds/<int:build_id>/repeat/", builds.repeat, name="repeat-build"),
     path("builds/<int:build_id>/approve/", device_builds.approve, name="approve-artifact"),
     path("builds/<int:build_id>/reject/", device_builds.reject, name="reject-artifact"),
+    path("compare/", comparisons.comparisons, name="comparisons"),
+    path("compare/<int:comparison_id>/", comparisons.comparison, name="comparison"),
+    path(
+        "compare/<int:comparison_id>/pictures/<int:picture_id>",
+        comparisons.picture,
+        name="compared-picture",
+    ),
     path("releases/", releases.releases, name="releases"),
     path("releases/<str:name>/", releases.release, name="release"),
     path("trust/", trust.trust, name="trust"),

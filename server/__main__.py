@@ -42,8 +42,13 @@ def _prepare() -> int:
 
     django.setup()
     from server.config.prepare import ADMIN, prepare
+    from server.lib.storage import StorageAway
 
-    password = prepare()
+    try:
+        password = prepare()
+    except StorageAway as problem:
+        sys.stderr.write(f"linewarden: {problem.detail}\n")
+        return 2
     if password:
         sys.stdout.write(f"user {ADMIN}, password {password}\n")
     return 0

@@ -66,6 +66,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "manifest": chosen.manifest if chosen else None,
         "report": InspectionReport.model_validate(chosen.report) if chosen else None,
         "matrix": matrix,
+        "may_upload": has_role(request.user, Role.RELEASER),
     }
     is_moving = bool(matrix and matrix.is_moving) or any(
         row.state in IMPORT.open for row in imports

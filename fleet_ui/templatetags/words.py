@@ -25,16 +25,17 @@ SHAPES = {
 
 TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
-    "received ok yes finished",
+    "received ok yes finished done right",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
     "warm too_late",
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
-    "no_input corrupt_image cloned overdue no misfit",
+    "no_input corrupt_image cloned overdue no misfit wrong",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "
-    "probation waiting_window moving scheduled",
+    "probation waiting_window moving scheduled receiving inspecting",
     "idle": "pending queued draft waiting slower no_goal certified not_signed offered declined "
     "returned",
-    "off": "withdrawn lost superseded removed never_seen not_built unknown not_known forgotten",
+    "off": "withdrawn lost expired superseded removed never_seen not_built unknown not_known "
+    "forgotten",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 

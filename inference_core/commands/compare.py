@@ -13,14 +13,26 @@ from inference_core.commands.loading import (
     resolve_from_file,
 )
 from inference_core.contract.build import ParityFigures, ParityLimits
+from inference_core.contract.compare import (
+    ComparedPicture,
+    CompareJob,
+    CompareOutcome,
+    CompareProgress,
+)
 from inference_core.contract.words import RuntimeName
-from inference_core.errors import NotFinite
+from inference_core.errors import BadInput, CoreError, NotFinite
+from inference_core.files import read_document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="the ONNX file")
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
+    parser.add_argument(
+        "reference", type=Path, nargs="?", metavar="REFERENCE", help="the ONNX file"
+    )
+    parser.add_argument("artifact", type=Path, nargs="?", metavar="ARTIFACT")
+    parser.add_argument(
+        "--job", type=Path, help="a CompareJob of two versions, JSON; answers with JSON lines"
+    )
     parser.add_argument(
         "--manifest", type=Path, help="default: beside the reference, or recognised from it"
     )
@@ -30,13 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(RuntimeName),
         help="of the artifact; default: what suits the file",
     )
-    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--dataset", type=Path, metavar="DIR")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one ParityFigures")
 
 
 def execute(args: argparse.Namespace) -> int:
     """0 the artifact keeps the default limits, 1 it does not, 2 bad input."""
+    if args.job is not None:
+        return _compare_versions(args.job)
+    if args.reference is None or args.artifact is None or args.dataset is None:
+        raise BadInput("give REFERENCE, ARTIFACT and --dataset, or --job; see --help")
     from inference_core.optimize import parity
 
     limits = ParityLimits()
@@ -74,3 +90,26 @@ def _compare(args: argparse.Namespace, limits: ParityLimits) -> tuple[ParityFigu
     figures = parity.compare(judged, parity.evaluate(artifact, manifest, golden))
     small = refuse_small(judged.readings, limits)
     return figures, small or parity.refuse_reference(judged, limits)
+
+
+def _compare_versions(path: Path) -> int:
+    """Whatever happens, the last message is an outcome: the worker waits for it."""
+    from inference_core.optimize.versus import compare_versions
+
+    job = read_document(path, CompareJob)
+    with claim_stdout() as out, Path(job.pictures_path).open("xb") as pictures:
+
+        def tell(share: float, detail: str) -> None:
+            out.write_message(CompareProgress(share=share, detail=detail))
+
+        def keep(picture: ComparedPicture) -> None:
+            pictures.write(picture.to_json() + b"\n")
+
+        try:
+            figures = compare_versions(job, tell, keep)
+        except CoreError as error:
+            out.write_message(CompareOutcome(reason=str(error)))
+            return 2
+        pictures.flush()
+        out.write_message(CompareOutcome(reason="compared", figures=figures))
+    return 0

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import math
 import os
-import shutil
 import socket
 import tempfile
 import uuid
@@ -134,8 +133,7 @@ def _prepare(build: Build, folder: Path) -> Path:
     """Lay out all that the child needs, and nothing else; returns the job file."""
     version, model = build.version, build.version.model
     source = folder / "model.onnx"
-    with blobs.open_blob(version.sha256) as blob, source.open("xb") as file:
-        shutil.copyfileobj(blob, file, blobs.CHUNK_BYTES)
+    blobs.copy(version.sha256, source)
     materialise(model.golden, folder / "golden")
     materialise(model.calibration, folder / "calibration")
     (folder / "output").mkdir()

@@ -54,6 +54,8 @@ def _every(task: str, period_s: float) -> dict[str, Any]:
 
 # Sweeps repeat until their rows are right, so that each may run twice and none must run.
 SCHEDULE = {
+    "sweep-comparisons": _every("server.comparisons.tasks.sweep_comparisons", ENV.tick_s),
+    "sweep-uploads": _every("server.uploads.tasks.sweep_uploads", ENV.tick_s),
     "relay-outbox": _every("server.lib.tasks.relay_outbox", ENV.tick_s),
     "sweep-imports": _every("server.registry.tasks.sweep_imports", ENV.tick_s),
     "forget-downloads": _every("server.registry.tasks.forget_downloads", 3600.0),

@@ -6,8 +6,9 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference_core.contract.device import Broker
@@ -32,10 +33,22 @@ class Environment(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None, description="redis://host:6379/0; none is files in data."
     )
+    blobs_url: str | None = Field(
+        default=None,
+        description="s3://bucket/prefix?endpoint=https://minio:9000&region=eu; none is a folder in "
+        "data. Credentials are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the host's role.",
+    )
     secret_key: SecretStr | None = Field(default=None, description="None makes one in data.")
     tls: bool = Field(default=False, description="Served through TLS: cookies are marked secure.")
     max_model_bytes: int = 512 * 1024 * 1024
     max_dataset_bytes: int = 1024 * 1024 * 1024
+    upload_patience_h: float = Field(
+        default=24.0, gt=0, description="An upload that gets no byte for so long is given up."
+    )
+    max_open_uploads: int = Field(default=8, gt=0, description="Of one user, at the same time.")
+    max_open_upload_bytes: int = Field(
+        default=4 * 1024 * 1024 * 1024, gt=0, description="Of one user, as announced."
+    )
     poll_s: float = Field(default=30.0, gt=0)
     build_timeout_s: float = Field(default=3600.0, gt=0)
     build_lease_s: float = Field(
@@ -124,6 +137,35 @@ class Environment(BaseSettings):
             "PORT": parts.get("port", ""),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
+        }
+
+    @field_validator("blobs_url")
+    @classmethod
+    def _names_a_bucket(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "s3://none")
+        if parts.scheme != "s3" or not parts.hostname or parts.netloc != parts.hostname:
+            raise ValueError("write s3://bucket/prefix, and no credentials: those are AWS_… alone")
+        if unknown := set(parse_qs(parts.query)) - {"endpoint", "region"}:
+            raise ValueError(f"{min(unknown)} is not known; after ? stand endpoint and region")
+        return url or None
+
+    def blobs(self) -> dict[str, Any]:
+        """Django's ``STORAGES["default"]``."""
+        if self.blobs_url is None:
+            return {
+                "BACKEND": "server.lib.storage.AtomicFileSystemStorage",
+                "OPTIONS": {"location": self.data / "blobs"},
+            }
+        parts = urlsplit(self.blobs_url)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        return {
+            "BACKEND": "server.lib.s3.S3BlobStorage",
+            "OPTIONS": {
+                "bucket_name": parts.netloc,
+                "location": parts.path.strip("/"),
+                "endpoint_url": query.get("endpoint"),
+                "region_name": query.get("region", "us-east-1"),
+            },
         }
 
     def cache(self) -> dict[str, Any]:

@@ -10,7 +10,13 @@ ADMIN = "admin"
 
 
 def prepare() -> str | None:
-    """Migrate and seed; may run twice. Returns the admin's password when it was made just now."""
+    """Migrate and seed; may run twice. Returns the admin's password when it was made just now.
+
+    Raises StorageAway, before anything is changed, where blobs could not be stored.
+    """
+    from server.lib.storage import require_storage
+
+    require_storage()
     call_command("migrate", verbosity=0, interactive=False)
     from server.accounts.models import User
     from server.accounts.services import ensure_admin

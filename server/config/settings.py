@@ -24,9 +24,11 @@ LINEWARDEN_APPS = [
     "server.fleet",
     "server.datasets",
     "server.registry",
+    "server.uploads",
     "server.trust",
     "server.broker",
     "server.builds",
+    "server.comparisons",
     "server.telemetry",
     "server.review",
     "server.rollouts",
@@ -82,10 +84,7 @@ DATABASES = {"default": ENV.database()}
 CACHES = {"default": ENV.cache()}
 
 STORAGES = {
-    "default": {
-        "BACKEND": "server.lib.storage.AtomicFileSystemStorage",
-        "OPTIONS": {"location": DATA / "blobs"},
-    },
+    "default": ENV.blobs(),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 STATIC_URL = "/static/"
@@ -172,6 +171,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
         "DeviceState": "server.fleet.states.DeviceState",
+        "ComparisonState": "server.comparisons.states.ComparisonState",
+        "UploadState": "server.uploads.states.UploadState",
         "BuildState": "server.builds.states.BuildState",
         "RolloutState": "server.rollouts.states.RolloutState",
         "StageState": "server.rollouts.states.StageState",
@@ -190,6 +191,12 @@ LOGGING = {
     # signature that is still awaited is no news.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy", "tuf.api")
+        for name in (
+            "botocore",
+            "celery.app.trace",
+            "celery.beat",
+            "celery.worker.strategy",
+            "tuf.api",
+        )
     },
 }

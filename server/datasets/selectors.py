@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def materialise(dataset: DatasetVersion, folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():  # two images may share a mask
-            _copy(sha256, path)
+            blobs.copy(sha256, path)
 
 
 def files_of(dataset: DatasetVersion) -> Iterator[tuple[str, str]]:
@@ -59,8 +58,3 @@ def holds_file(datasets: Sequence[DatasetVersion], sha256: str) -> bool:
         return True
     named = Q(image_sha256=sha256) | Q(mask_sha256=sha256)
     return DatasetItem.objects.filter(named, dataset__in=datasets).exists()
-
-
-def _copy(sha256: str, path: Path) -> None:
-    with blobs.open_blob(sha256) as blob, path.open("xb") as file:
-        shutil.copyfileobj(blob, file, blobs.CHUNK_BYTES)

@@ -16,8 +16,9 @@ from server.demo.console import Console, TimedOut
 from server.demo.place import Place
 from server.demo.processes import Ensemble
 from server.demo.stack import ProcessDied, Stack, start_stack
+from server.lib.errors import DomainError
 
-STORY_ERRORS = (ProcessDied, story.StoryFailed, TimedOut, ApiError)
+STORY_ERRORS = (ProcessDied, story.StoryFailed, TimedOut, ApiError, DomainError)
 
 
 class Interrupted(Exception):

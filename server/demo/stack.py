@@ -114,7 +114,7 @@ def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
     )  # fmt: skip
     worker = [python, "-m", "celery", "-A", "server.config.celery", "worker", "-l", "INFO",
               "--without-gossip", "--without-mingle", "--pool", "threads"]  # fmt: skip
-    ensemble.start("worker", [*worker, "-n", "worker@%h", "-B", "-c", "2", "-Q", "default"])
+    ensemble.start("worker", [*worker, "-n", "worker@%h", "-B", "-c", "3", "-Q", "default"])
     # Builds measure speed: one at a time, and never in the way of the schedule.
     served = [word for device in DEVICES for word in ("--profile", device.profile)]
     ensemble.start("builder", [python, "-m", "server", "build-worker", "--sign", *served])

@@ -103,7 +103,7 @@ def _stream(
     content_type = "application/octet-stream"
     if request.method == "HEAD":
         return HttpResponse(status=status, headers=headers, content_type=content_type)
-    file = blobs.open_blob(sha256)
+    file = blobs.open_blob(sha256, part.start)
     return StreamingHttpResponse(
         _chunks(file, part), status=status, headers=headers, content_type=content_type
     )
@@ -111,7 +111,6 @@ def _stream(
 
 def _chunks(file: IO[bytes], part: Part) -> Iterator[bytes]:
     with file:
-        file.seek(part.start)
         left = part.length
         while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
             left -= len(chunk)

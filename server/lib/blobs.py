@@ -6,14 +6,20 @@ import hashlib
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
 from server.lib.errors import TooLarge
+from server.lib.storage import StorageAway, the_storage
 
 CHUNK_BYTES = 1024 * 1024
+
+
+class BlobDamaged(StorageAway):
+    """The stored bytes are not those that their name promises."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,9 @@ def put(chunks: Iterable[bytes], *, max_bytes: int) -> Blob:
             digest.update(chunk)
             spool.write(chunk)
         blob = Blob(digest.hexdigest(), length)
-        name = _name(blob.sha256)
-        if not default_storage.exists(name):
+        if not _is_stored(blob):
             spool.seek(0)
-            default_storage.save(name, File(spool))
+            default_storage.save(_name(blob.sha256), File(spool))
     return blob
 
 
@@ -59,12 +64,41 @@ def exists(sha256: str) -> bool:
     return default_storage.exists(_name(sha256))
 
 
-def open_blob(sha256: str) -> IO[bytes]:
-    """The stored bytes as a file; FileNotFoundError where there are none."""
-    return default_storage.open(_name(sha256), "rb")
+def open_blob(sha256: str, start: int = 0) -> IO[bytes]:
+    """The stored bytes from ``start`` on as a file; FileMissing where there are none."""
+    return the_storage().open_from(_name(sha256), start)
 
 
 def read(sha256: str) -> bytes:
-    """The whole content; for what is known to be small."""
+    """The whole content, verified; for what is known to be small. Raises BlobDamaged."""
     with open_blob(sha256) as file:
-        return file.read()
+        content = file.read()
+    _require(sha256, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def copy(sha256: str, path: Path) -> None:
+    """Write the content to a new file, verified. Raises BlobDamaged and leaves no file."""
+    digest = hashlib.sha256()
+    with open_blob(sha256) as blob, path.open("xb") as file:
+        while chunk := blob.read(CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+    try:
+        _require(sha256, digest.hexdigest())
+    except BlobDamaged:
+        path.unlink()
+        raise
+
+
+def _require(sha256: str, found: str) -> None:
+    if found != sha256:
+        raise BlobDamaged(f"The stored bytes of {sha256} are damaged; restore them from a copy.")
+
+
+def _is_stored(blob: Blob) -> bool:
+    """Also by length: what some restored copy lost is written again."""
+    try:
+        return default_storage.size(_name(blob.sha256)) == blob.length
+    except FileNotFoundError:
+        return False

@@ -46,8 +46,13 @@ def problem_body(
 
     ``extra`` goes beside the fixed members, never in their place.
     """
-    fixed = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    fixed = {"type": "about:blank", "title": _phrase(status), "status": status}
     return {**(extra or {}), **fixed, "code": code, "detail": detail}
+
+
+def _phrase(status: int) -> str:
+    """Protocols above HTTP have statuses that HTTP does not know."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
 
 
 def problem_response(error: DomainError) -> HttpResponse:

@@ -34,7 +34,7 @@ def overflow_px(page: Page) -> int:
 
 
 def test_the_navigation_reaches_every_list(page: Page, world: World, problems: list[str]) -> None:
-    for name in ("Devices", "Models", "Builds", "Releases", "Rollouts", "Overview"):
+    for name in ("Devices", "Models", "Builds", "Compare", "Releases", "Rollouts", "Overview"):
         link = page.get_by_role("navigation", name="Main").get_by_role("link", name=name)
         link.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)

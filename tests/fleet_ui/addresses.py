@@ -18,6 +18,10 @@ def all_pages(world: World) -> dict[str, str]:
         "models": reverse("models"),
         "model": reverse("model", args=["board-defects"]),
         "model of an older version": reverse("model", args=["board-defects"]) + "?version=1.0.0",
+        "upload": reverse("upload-version", args=["board-defects"]),
+        "comparisons": reverse("comparisons"),
+        "comparison": reverse("comparison", args=[world.comparison.pk]) + "?show=only-a-wrong",
+        "running comparison": reverse("comparison", args=[world.running_comparison.pk]),
         "builds": reverse("builds"),
         "build": reverse("build", args=[world.builds["1.0.0 x86-openvino"].pk]),
         "running build": reverse("build", args=[world.builds["1.1.0 x86-openvino"].pk]),
@@ -31,4 +35,8 @@ def all_pages(world: World) -> dict[str, str]:
 
 def pictures(world: World) -> dict[str, str]:
     """Addresses of what is not a page."""
-    return {"sample image": reverse("sample-image", args=[world.sample.pk])}
+    compared = world.comparison.pictures.first()
+    return {
+        "sample image": reverse("sample-image", args=[world.sample.pk]),
+        "compared picture": reverse("compared-picture", args=[world.comparison.pk, compared.pk]),
+    }

@@ -82,6 +82,8 @@ class World:
     rollout: Any = None
     sample: Any = None
     foreign_sample: Any = None
+    comparison: Any = None
+    running_comparison: Any = None
 
     def ago(self, **delta: float) -> datetime:
         return self.now - timedelta(**delta)
@@ -98,6 +100,10 @@ def make_world() -> World:
     make_past(world)
     make_telemetry(world)
     make_samples(world)
+    from tests.fleet_ui.compared import make_comparison  # it draws on this module
+
+    world.comparison = make_comparison(world)
+    world.running_comparison = make_comparison(world, "running")
     return world
 
 

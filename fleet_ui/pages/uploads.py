@@ -1,0 +1,104 @@
+"""Upload a version: a plain form, which a module turns into an upload that can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from fleet_ui.access import page, signed_in_user
+from server.accounts.actors import actor_of
+from server.accounts.models import Role
+from server.accounts.scope import has_role
+from server.lib.errors import DomainError, Forbidden, Invalid, TooLarge
+from server.lib.uploads import FORM_BYTES
+from server.registry.models import ModelVersion, VisionModel
+from server.registry.selectors import model as model_named
+from server.registry.services import upload_version
+from server.uploads.kinds import VersionForm
+from server.uploads.selectors import uploads_of
+
+LAST_UPLOADS = 5
+
+
+@csrf_exempt  # the form inside is protected; a body that is too long must not be read for its token
+@require_http_methods(["GET", "HEAD", "POST"])
+def upload(request: HttpRequest, name: str) -> HttpResponseBase:
+    """The form, or the upload without JavaScript."""
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    limit = settings.ENV.max_model_bytes
+    if announced.isdecimal() and int(announced) > limit + FORM_BYTES:
+        messages.error(request, f"The file is too large; {limit} bytes are taken.")
+        return HttpResponseRedirect(reverse("upload-version", args=[name]))
+    return _protected(request, name)
+
+
+@csrf_protect
+@page
+def _protected(request: HttpRequest, name: str) -> HttpResponse:
+    if not has_role(request.user, Role.RELEASER):
+        raise Forbidden("Uploading a version needs the role releaser.")
+    model = model_named(name)
+    if request.method != "POST":
+        return _form(request, model, {})
+    try:
+        version = _upload(request, model)
+    except DomainError as error:
+        return _form(request, model, request.POST, error)
+    messages.success(request, f"{version} is here; its builds start by themselves.")
+    return redirect(f"{reverse('model', args=[name])}?version={version.version}")
+
+
+def _upload(request: HttpRequest, model: VisionModel) -> ModelVersion:
+    manifest, file = request.FILES.get("manifest"), request.FILES.get("file")
+    if not isinstance(manifest, UploadedFile) or not isinstance(file, UploadedFile):
+        raise Invalid("Choose the ONNX file and its manifest.")
+    fields = {"model": model.name, "manifest": _text(manifest)}
+    fields |= {key: request.POST.get(key, "") for key in ("version", "notes")}
+    form = VersionForm(data=fields)
+    if not form.is_valid():
+        field, errors = next(iter(form.errors.items()))
+        raise Invalid(f"{field.capitalize()}: {errors[0]}")
+    given = {key: form.validated_data[key] for key in ("version", "manifest", "notes")}
+    return upload_version(
+        model=model,
+        chunks=file.chunks(),
+        max_bytes=settings.ENV.max_model_bytes,
+        actor=actor_of(request),
+        **given,
+    )
+
+
+def _text(file: UploadedFile) -> str:
+    if (file.size or 0) > FORM_BYTES // 2:
+        raise TooLarge("The manifest is too large to be one.")
+    try:
+        return str(file.read().decode())
+    except UnicodeDecodeError:
+        raise Invalid("The manifest is no text; it is JSON in UTF-8.") from None
+
+
+def _form(
+    request: HttpRequest,
+    model: VisionModel,
+    values: Mapping[str, Any],
+    problem: DomainError | None = None,
+) -> HttpResponse:
+    found = uploads_of(signed_in_user(request)).filter(form__model=model.name)
+    context = {
+        "model": model,
+        "values": values,
+        "problem": problem,
+        "max_bytes": settings.ENV.max_model_bytes,
+        "uploads": found[:LAST_UPLOADS],
+    }
+    status = problem.status if problem else 200
+    return render(request, "fleet_ui/upload.html", context, status=status)

@@ -1,0 +1,1 @@
+"""Uploads that go on where they were cut off, and what becomes of them."""

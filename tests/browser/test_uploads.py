@@ -1,0 +1,106 @@
+"""Uploading a version in a real browser: progress, a line that breaks, and a page that is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from server.registry.models import ModelVersion
+from server.uploads.models import Upload
+from server.uploads.services import inspect_upload
+from tests.browser.test_dashboard import take_picture
+from tests.core.onnx_models import brightness_manifest, brightness_model
+from tests.fleet_ui.world import World
+
+pytestmark = pytest.mark.chromium
+ADDRESS = "/models/board-defects/upload/"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A model of three pieces, and its manifest."""
+    model, manifest = tmp_path / "heavy.onnx", tmp_path / "manifest.json"
+    graph = brightness_model()
+    weight = np.random.default_rng(1).random(2_300_000).astype(np.float32)
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(weight, "ballast"))
+    model.write_bytes(graph.SerializeToString())
+    manifest.write_bytes(brightness_manifest().to_json())
+    return model, manifest
+
+
+def fill(page: Page, files: tuple[Path, Path], version: str) -> None:
+    page.get_by_label("ONNX file").set_input_files(files[0])
+    page.get_by_label("Manifest").set_input_files(files[1])
+    page.get_by_label("Version").fill(version)
+    page.get_by_label("Notes").fill("From the night shift.")
+
+
+def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
+    page: Page, world: World, files: tuple[Path, Path]
+) -> None:
+    """The console is not asked: a browser writes each broken request into it."""
+    sent: list[int] = []
+
+    def break_the_line(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return route.continue_()
+        sent.append(int(route.request.headers["upload-offset"]))
+        return route.continue_() if len(sent) == 1 else route.abort()
+
+    uploads = "**/api/v1/uploads/*"
+    page.route(uploads, break_the_line)
+    page.goto(ADDRESS)
+    fill(page, files, "2.0.0")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("The upload goes on by itself")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    take_picture(page, "light upload cut off")
+    upload = Upload.objects.get()
+    assert upload.received == 4 * 1024 * 1024 == sent[1]
+
+    page.unroute(uploads)
+    page.goto(ADDRESS)
+    expect(page.get_by_text("Choose the same file again to go on")).to_be_visible()
+    page.get_by_label("ONNX file").set_input_files(files[0])
+    expect(page.get_by_label("Version")).to_have_value("2.0.0")
+    take_picture(page, "light upload resumed")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("waits for its inspection")).to_be_visible()
+    inspect_upload(upload_id=upload.pk)
+    expect(page.get_by_role("link", name="Version 2.0.0")).to_be_focused()
+    take_picture(page, "light upload done")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("version 2.0.0")).to_be_visible()
+    version = ModelVersion.objects.get(version="2.0.0")
+    assert (version.length, version.notes) == (files[0].stat().st_size, "From the night shift.")
+    assert Upload.objects.count() == 1
+
+
+def test_what_the_inspection_refuses_is_told_and_the_form_is_kept(
+    page: Page, world: World, files: tuple[Path, Path], problems: list[str]
+) -> None:
+    files[0].write_bytes(b"no model")
+    page.goto(ADDRESS)
+    fill(page, files, "2.0.1")
+    page.get_by_label("Version").press("Enter")
+    expect(page.get_by_text("waits for its inspection")).to_be_visible()
+    inspect_upload(upload_id=Upload.objects.get().pk)
+    expect(page.get_by_role("status").last).to_contain_text("The model is refused")
+    expect(page.get_by_label("Notes")).to_have_value("From the night shift.")
+    expect(page.get_by_role("button", name="Upload")).to_be_enabled()
+    assert problems == []
+
+
+def test_without_javascript_the_form_uploads_all_the_same(
+    page: Page, world: World, files: tuple[Path, Path]
+) -> None:
+    page.route("**/upload.js", lambda route: route.abort())
+    page.goto(ADDRESS)
+    fill(page, files, "2.0.2")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("board-defects 2.0.2 is here")).to_be_visible(timeout=30_000)
+    assert not Upload.objects.exists()
