@@ -250,6 +250,11 @@ class Plant:
         wait(lambda: self.build(build_id)[0] not in open_states, f"the end of build {build_id}")
         return self.build(build_id)
 
+    def is_served(self) -> bool:
+        """Whether a builder of the profile is heard of, as the API tells."""
+        rows = self.call("GET", "builders").json()["results"]
+        return any(row["profile"] == PROFILE and row["is_live"] for row in rows)
+
     def artifacts_of(self, build_id: int) -> int:
         return len(self.rows("SELECT 1 FROM builds_artifact WHERE build_id=%s", build_id))
 

@@ -65,6 +65,7 @@ def test_a_broker_that_restarts_during_a_build_costs_nothing(plant: Plant) -> No
 
 
 def test_a_build_whose_child_is_killed_is_run_again(plant: Plant) -> None:
+    wait(plant.is_served, "a builder that says that it lives")
     build = plant.next_build()
     os.kill(plant.wait_for_child(build), signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Code that a hostile file would run in its inspection: it reaches nobody and starts nothing."""
+"""Code that a hostile file would run in its inspection, or in a build: it reaches nobody."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def attack(path, manifest):
 sys.modules["inference_core.inspection.inspect"] = types.SimpleNamespace(inspect_model=attack)
 from inference_core.commands.inspect import _inspect
 _inspect(Path("model.onnx"), None, limits=sys.argv[3] == "limits")
+"""
+
+JOB = """
+import argparse, importlib, socket, sys, types
+from pathlib import Path
+
+def attack(*_):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+    except OSError:
+        print("denied", flush=True)
+    raise SystemExit(0)
+
+sys.modules["inference_core.optimize." + sys.argv[3]] = types.SimpleNamespace(
+    **dict.fromkeys(("run_build", "run_builds", "run_check", "compare_versions"), attack)
+)
+command = importlib.import_module("inference_core.commands." + sys.argv[2])
+command.read_document = lambda path, kind: types.SimpleNamespace(pictures_path="pictures")
+command.execute(argparse.Namespace(job=Path("job.json")))
 """
 
 
@@ -90,3 +109,16 @@ def test_the_same_code_outside_an_inspection_would_reach_it(
     done = _attack(listeners, "free")
     assert "tcp did" in done.stdout, done
     assert "local did" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("build", "build"), ("certify", "golden"), ("compare", "versus")]
+)
+def test_code_in_a_build_a_check_or_a_comparison_reaches_no_network(
+    listeners: tuple[socket.socket, socket.socket, list[str]], command: str, module: str
+) -> None:
+    port = str(listeners[0].getsockname()[1])
+    attack = [sys.executable, "-c", JOB, port, command, module]
+    done = run_child(attack, timeout_s=60, limits=ChildLimits())
+    assert "denied" in done.stdout + done.stderr_tail, done
+    assert listeners[2] == []

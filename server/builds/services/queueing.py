@@ -69,7 +69,9 @@ def request_build(
         return known
     if last is not None and not reason.strip():
         raise Invalid("Say why it is worth another try: the reason stays with the build.")
-    return _queue(version, profile, number=builds.count() + 1, actor=actor, reason=reason.strip())
+    # From the row that was judged, not counted anew: who comes second must come to the same one.
+    number = last.number + 1 if last else 1
+    return _queue(version, profile, number=number, actor=actor, reason=reason.strip())
 
 
 def _answer_with(last: Build, *, again: bool) -> Requested | None:
