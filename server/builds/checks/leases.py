@@ -44,6 +44,11 @@ def lease_check(*, check_id: int, owner: str) -> PipelineCheck | None:
     return check
 
 
+def tell_left(*, check: PipelineCheck, why: str) -> None:
+    """Say of a queued check why the builder that was asked did not take it."""
+    PipelineCheck.objects.filter(pk=check.pk, state=CheckState.QUEUED).update(reason=why)
+
+
 def extend_check(*, check: PipelineCheck, owner: str, share: float) -> bool:
     """Keep the lease; False where it is no longer ``owner``'s."""
     held = PipelineCheck.objects.filter(pk=check.pk, state=CheckState.LEASED, lease_owner=owner)

@@ -36,4 +36,5 @@ def describe_check(check: PipelineCheck | None) -> str:
         str(CheckState.REFUSED): f"refused for {check.profile}: {check.reason}",
         str(CheckState.FAILED): f"golden cases not judged on {check.profile}: {check.reason}",
     }
-    return ended.get(check.state, "golden cases are being judged")
+    waiting = f": {check.reason}" if check.reason else ""
+    return ended.get(check.state, f"golden cases are being judged{waiting}")

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from inference_core.contract.golden import PipelineJob, PipelineOutcome
 from server.builds import twins
-from server.builds.checks.leases import lease_check
+from server.builds.checks.leases import lease_check, tell_left
 from server.builds.checks.materials import prepare_check
 from server.builds.checks.monitor import CheckMonitor
 from server.builds.checks.outcomes import CheckOutcomeError, give_up_check, record_check
@@ -63,6 +63,7 @@ def _lease(check_id: int) -> PipelineCheck | None:
         return None
     if problem := twins.problem_of(check.profile.spec):
         logger.error("%s is left for its twin: %s", check, problem)
+        tell_left(check=check, why=f"left for its twin by the builder that was asked: {problem}")
         return None
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     return lease_check(check_id=check_id, owner=owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import signal
 import threading
 from collections.abc import Callable
@@ -228,6 +229,23 @@ def test_a_check_is_run_by_one_worker_only(certified: Artifact, profile: Hardwar
     assert leases.lease_check(check_id=check.pk, owner="w2") is None
     assert queue_check(release=check.release, profile=profile, actor="test") == check
     assert not leases.extend_check(check=check, owner="w2", share=0.5)
+
+
+def test_a_check_for_other_hardware_is_left_for_its_twin_and_preflight_says_why(
+    certified: Artifact, profile: HardwareProfile
+) -> None:
+    here = platform.machine()
+    elsewhere = "aarch64" if here == "x86_64" else "x86_64"
+    HardwareProfile.objects.filter(pk=profile.pk).update(architecture=elsewhere)
+    check = queue_check(release=make_release(), profile=profile, actor="test")
+
+    checker.run_check(check.pk)
+
+    check.refresh_from_db()
+    assert (check.state, check.attempts) == ("queued", 0)
+    (why,) = whys(check.release)
+    assert "left for its twin by the builder that was asked" in why
+    assert f"the profile is for {elsewhere}, and this machine is {here}" in why
 
 
 def test_a_worker_that_is_not_heard_of_is_replaced_three_times_at_most(
