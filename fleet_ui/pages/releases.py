@@ -16,6 +16,7 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
 from server.builds.checks.queueing import queue_check
+from server.builds.checks.waiving import waive_check
 from server.fleet.models import HardwareProfile
 from server.rollouts.selectors.rollouts import rollouts_for
 
@@ -51,12 +52,31 @@ def release(request: HttpRequest, name: str) -> HttpResponse:
 @page
 def judge(request: HttpRequest, name: str) -> HttpResponse:
     """Have the golden cases judged again where it could not be found out."""
-    found, user = reads.release_named(name), signed_in_user(request)
-    if not has_role(user, Role.RELEASER):
+    found, profile = reads.release_named(name), _profile_to_judge(request)
+    with told(request, f"The golden cases of {found} will be judged again on {profile}."):
+        queue_check(release=found, profile=profile, actor=actor_of(request))
+    return redirect("release", name=name)
+
+
+@require_POST
+@page
+def waive(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer for a release whose golden cases nobody can judge, with a reason for the record."""
+    found, profile = reads.release_named(name), _profile_to_judge(request)
+    with told(request, f"{found} will be signed for {profile} without a golden certificate."):
+        waive_check(
+            release=found,
+            profile=profile,
+            reason=request.POST.get("reason", "").replace("\0", ""),
+            actor=actor_of(request),
+        )
+    return redirect("release", name=name)
+
+
+def _profile_to_judge(request: HttpRequest) -> HardwareProfile:
+    if not has_role(signed_in_user(request), Role.RELEASER):
         raise PermissionDenied("To have a release judged, you need the role releaser.")
     profile = HardwareProfile.objects.filter(name=request.POST.get("profile", "")).first()
     if profile is None:
         raise Http404("There is no such hardware profile.")
-    with told(request, f"The golden cases of {found} will be judged again on {profile}."):
-        queue_check(release=found, profile=profile, actor=actor_of(request))
-    return redirect("release", name=name)
+    return profile

@@ -61,3 +61,21 @@ def test_who_releases_may_have_it_judged_again_where_it_was_not_found_out(
     client.post(address, {"profile": "x86-openvino"})
     assert "Waits" in words_of(client, "release", release.name)
     assert release.checks.filter(state="queued").count() == 1
+
+
+def test_who_releases_may_answer_for_what_nobody_could_judge(world: World, sign_in: SignIn) -> None:
+    check = refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+    check.state, check.reason = "failed", "No such hardware."
+    check.save()
+    address = reverse("waive-release", args=[check.release.name])
+    body = {"profile": "x86-openvino", "reason": "judged on the line"}
+
+    assert sign_in("vera").post(address, body).status_code == 403
+    client = sign_in("ada")
+    client.post(address, {**body, "reason": ""})
+    assert "Answer for it" in words_of(client, "release", check.release.name)
+    client.post(address, body)
+    text = words_of(client, "release", check.release.name)
+    assert "Waived" in text
+    assert "judged on the line" in text
+    assert "Answer for it" not in text

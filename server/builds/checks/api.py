@@ -14,7 +14,8 @@ from server.accounts.models import Role
 from server.accounts.permissions import at_least
 from server.builds.checks.queueing import queue_check
 from server.builds.checks.selectors import checks_of
-from server.builds.checks.serializers import CheckSerializer, NewCheck
+from server.builds.checks.serializers import CheckSerializer, NewCheck, Waiver
+from server.builds.checks.waiving import waive_check
 from server.fleet.models import HardwareProfile
 from server.lib.errors import Invalid
 from server.registry.selectors import release
@@ -41,6 +42,26 @@ class ReleaseChecks(APIView):
         check = queue_check(
             release=release(name),
             profile=_profile(form.validated_data["profile"]),
+            actor=actor_of(request),
+        )
+        return Response(CheckSerializer(check).data, status.HTTP_201_CREATED)
+
+
+@extend_schema(tags=["releases"])
+class WaiveCheck(APIView):
+    """A person answers for a release whose golden cases nobody can judge."""
+
+    permission_classes = [at_least(Role.RELEASER)]
+
+    @extend_schema(request=Waiver, responses={201: CheckSerializer})
+    def post(self, request: Request, name: str) -> Response:
+        """Signed without a PipelineCertificate, with the reason in the audit log; 409 elsewhere."""
+        form = Waiver(data=request.data)
+        form.is_valid(raise_exception=True)
+        check = waive_check(
+            release=release(name),
+            profile=_profile(form.validated_data["profile"]),
+            reason=form.validated_data["reason"],
             actor=actor_of(request),
         )
         return Response(CheckSerializer(check).data, status.HTTP_201_CREATED)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 from django.db import transaction
 
 from inference_core.contract.golden import PipelineCertificate, PipelineJob, PipelineOutcome
+from server.accounts.actors import SYSTEM
 from server.builds.checks.leases import close_check, lock_check, return_check
 from server.builds.checks.states import CheckState
 from server.builds.models import PipelineCheck
 from server.lib import blobs
+from server.lib.states import StaleState
 
 MAX_REASON = 4000
 
@@ -52,6 +55,16 @@ def give_up_check(*, check: PipelineCheck, owner: str, why: str, is_final: bool)
             close_check(check, CheckState.FAILED, owner, why[:MAX_REASON])
         else:
             return_check(check, why[:MAX_REASON], actor=owner)
+
+
+def fail_unrunnable(*, check: PipelineCheck, problem: str) -> None:
+    """End a queued check that nobody can run: devices build for its profile, and do not judge."""
+    why = (
+        f"Devices build for {check.profile}, and this server has no such hardware to judge on: "
+        f"{problem}. Judge on a builder that is one, or let a releaser answer for the release."
+    )
+    with contextlib.suppress(StaleState), transaction.atomic():
+        close_check(check, CheckState.FAILED, SYSTEM, why[:MAX_REASON])
 
 
 def _record_success(

@@ -30,13 +30,7 @@ def queue_check(*, release: Release, profile: HardwareProfile, actor: str) -> Pi
         return last
     _refuse_known(release, profile, last)
     with transaction.atomic():
-        check, is_new = PipelineCheck.objects.get_or_create(
-            release=release,
-            profile=profile,
-            # Of two calls at once, both come to the same number.
-            number=last.number + 1 if last else 1,
-            defaults={"created_at": clock.now()},
-        )
+        check, is_new = add_check(release=release, profile=profile, after=last)
         if is_new:
             audit.record(
                 actor=actor,
@@ -47,6 +41,18 @@ def queue_check(*, release: Release, profile: HardwareProfile, actor: str) -> Pi
             )
             transaction.on_commit(partial(send_check, check))
     return check
+
+
+def add_check(
+    *, release: Release, profile: HardwareProfile, after: PipelineCheck | None
+) -> tuple[PipelineCheck, bool]:
+    """The check with the next number, and whether it is new: two calls at once get the same."""
+    return PipelineCheck.objects.get_or_create(
+        release=release,
+        profile=profile,
+        number=after.number + 1 if after else 1,
+        defaults={"created_at": clock.now()},
+    )
 
 
 def send_check(check: PipelineCheck) -> bool:

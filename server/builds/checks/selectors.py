@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from server.builds.checks.states import CheckState
+from server.builds.checks.states import SIGNABLE, CheckState
 from server.builds.models import PipelineCheck
 from server.fleet.models import HardwareProfile
 from server.registry.models import Release
@@ -30,7 +30,7 @@ def refused_releases(profile: HardwareProfile) -> QuerySet[PipelineCheck]:
 
 def describe_check(check: PipelineCheck | None) -> str:
     """What stands between a release and its signature, as words that end a sentence."""
-    if check is None or check.state == CheckState.SUCCEEDED:
+    if check is None or check.state in SIGNABLE:
         return "not yet signed"
     ended = {
         str(CheckState.REFUSED): f"refused for {check.profile}: {check.reason}",

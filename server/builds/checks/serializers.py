@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from server.builds.checks.waiving import MAX_REASON
 from server.builds.models import PipelineCheck
 from server.lib.fields import NameField
 
@@ -44,3 +45,9 @@ class NewCheck(serializers.Serializer[Any]):
     """On which profile to judge a release again."""
 
     profile = NameField()
+
+
+class Waiver(NewCheck):
+    """For which profile somebody answers, and why."""
+
+    reason = serializers.CharField(max_length=MAX_REASON)

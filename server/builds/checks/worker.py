@@ -17,7 +17,12 @@ from server.builds import twins
 from server.builds.checks.leases import lease_check, tell_left
 from server.builds.checks.materials import prepare_check
 from server.builds.checks.monitor import CheckMonitor
-from server.builds.checks.outcomes import CheckOutcomeError, give_up_check, record_check
+from server.builds.checks.outcomes import (
+    CheckOutcomeError,
+    fail_unrunnable,
+    give_up_check,
+    record_check,
+)
 from server.builds.checks.states import CheckState
 from server.builds.models import PipelineCheck
 from server.builds.patience import with_patience
@@ -62,6 +67,9 @@ def _lease(check_id: int) -> PipelineCheck | None:
     if check is None:
         return None
     if problem := twins.problem_of(check.profile.spec):
+        if check.profile.is_built_on_device:
+            fail_unrunnable(check=check, problem=problem)
+            return None
         logger.error("%s is left for its twin: %s", check, problem)
         tell_left(check=check, why=f"left for its twin by the builder that was asked: {problem}")
         return None

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField(help_text='Of this release and profile; the last counts.')),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('leased', 'Leased'), ('succeeded', 'Succeeded'), ('refused', 'Refused'), ('failed', 'Failed')], default='queued', max_length=20)),
+                ('state', models.CharField(choices=[('queued', 'Queued'), ('leased', 'Leased'), ('succeeded', 'Succeeded'), ('refused', 'Refused'), ('failed', 'Failed'), ('waived', 'Waived')], default='queued', max_length=20)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('lease_owner', models.CharField(blank=True, max_length=200)),
                 ('lease_expires_at', models.DateTimeField(blank=True, null=True)),

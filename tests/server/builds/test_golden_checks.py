@@ -29,10 +29,11 @@ from server.builds.checks.selectors import newest_check
 from server.builds.checks.states import CheckState
 from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.datasets.models import Purpose
-from server.fleet.models import Camera, Device, HardwareProfile
+from server.fleet.models import BuiltOn, Camera, Device, HardwareProfile
 from server.lib.errors import Conflict
 from server.registry.models import ModelVersion, Release
 from server.registry.services import create_release
+from server.trust.models import SignedTarget
 from tests.core.golden.checks import DARK, FAINT, FINE, dull_model, write_patches
 from tests.server import catalogue
 from tests.server.builds.certified import certify, stored_version, upload_folder
@@ -246,6 +247,67 @@ def test_a_check_for_other_hardware_is_left_for_its_twin_and_preflight_says_why(
     (why,) = whys(check.release)
     assert "left for its twin by the builder that was asked" in why
     assert f"the profile is for {elsewhere}, and this machine is {here}" in why
+
+
+@pytest.fixture
+def unrunnable(certified: Artifact, profile: HardwareProfile) -> PipelineCheck:
+    """A check for a profile that its devices build for, asked of a machine of another kind."""
+    elsewhere = "aarch64" if platform.machine() == "x86_64" else "x86_64"
+    HardwareProfile.objects.update(architecture=elsewhere, built_on=BuiltOn.DEVICE)
+    profile.refresh_from_db()
+    check = queue_check(release=make_release(), profile=profile, actor="test")
+    checker.run_check(check.pk)
+    check.refresh_from_db()
+    return check
+
+
+def test_where_devices_build_and_nobody_can_judge_it_says_so_and_signs_nothing(
+    unrunnable: PipelineCheck,
+) -> None:
+    assert (unrunnable.state, unrunnable.attempts) == ("failed", 0)
+    (why,) = whys(unrunnable.release)
+    assert "this server has no such hardware to judge on" in why
+    assert "a releaser answer for the release" in why
+    with pytest.raises(Conflict):
+        services.sign_release(release_id=unrunnable.release_id, profile_id=unrunnable.profile_id)
+
+
+def test_a_releaser_answers_for_what_nobody_can_judge_and_it_is_signed_without_a_certificate(
+    unrunnable: PipelineCheck, somebody: Somebody
+) -> None:
+    address = f"{API}/releases/r1/checks/waive"
+    body = {"profile": unrunnable.profile.name, "reason": "judged by hand on the line"}
+    assert somebody(Role.OPERATOR).post(address, body).status_code == 403
+    client = somebody(Role.RELEASER, name="eve")
+    assert client.post(address, {**body, "reason": " "}).status_code in (400, 422)
+    answer = client.post(address, body)
+    assert (answer.status_code, answer.json()["state"]) == (201, "waived")
+    assert "judged by hand" in answer.json()["reason"]
+    assert AuditEntry.objects.get(action="waive").reason == body["reason"]
+    assert client.post(address, body).status_code == 409
+
+    target = services.sign_release(
+        release_id=unrunnable.release_id, profile_id=unrunnable.profile_id
+    )
+    signed = SignedTarget.objects.get(path=target.path)
+    assert signed.custom_fields.pipeline_certificate_sha256 is None
+    path = pipeline_certificate_path(unrunnable.profile.name, "r1")
+    assert not SignedTarget.objects.filter(path=path).exists()
+    assert whys(unrunnable.release) == []
+
+
+def test_nobody_can_answer_for_what_was_refused_or_can_still_be_judged(
+    dull: Artifact, profile: HardwareProfile, patches: Any, somebody: Somebody
+) -> None:
+    client, body = somebody(Role.RELEASER), {"profile": profile.name, "reason": "I dare say"}
+    address = f"{API}/releases/r1/checks/waive"
+    refused = make_release(golden=patches)
+    assert client.post(address, body).status_code == 409
+    queue_check(release=refused, profile=profile, actor="test")
+    assert client.post(address, body).status_code == 409
+    assert judge(refused, profile).state == CheckState.REFUSED
+    assert client.post(address, body).status_code == 409
+    assert "refused" in whys(refused)[0]
 
 
 def test_a_worker_that_is_not_heard_of_is_replaced_three_times_at_most(
