@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +50,22 @@ def read_driver(root: Path) -> str:
 
 def read_tensorrt(root: Path) -> str:
     """The exact version that dpkg installed, as JetPack does; empty where it did not."""
-    lists = find(root, "var/lib/dpkg/info/libnvinfer[0-9]*.list")
-    names = {path.name.removesuffix(".list").partition(":")[0] for path in lists}
-    newest = max(names, key=lambda name: int(name.removeprefix("libnvinfer")), default=None)
-    version = _installed_version(root / "var/lib/dpkg/status", newest) if newest else ""
+    generation = max(_installed_generations(root / "var/lib/dpkg/info"), default=None)
+    if generation is None:
+        return ""
+    version = _installed_version(root / "var/lib/dpkg/status", f"libnvinfer{generation}")
     return version.partition("-")[0]
+
+
+def _installed_generations(folder: Path) -> Iterator[int]:
+    """One by one: the folder has thousands of files, and a list of them would cost 0.7 MB."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if found := re.fullmatch(r"libnvinfer(\d+)(:\w+)?\.list", entry.name):
+                    yield int(found[1])
+    except OSError:
+        return
 
 
 def _ask_program(root: Path) -> Gpu | None:
