@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 from pydantic import ValidationError
 
 from device_agent.inference.child import Cell
@@ -78,8 +79,6 @@ class BuildChild:
 
     def rss_bytes(self) -> int:
         """Memory of the child and all that it started."""
-        import psutil
-
         total = 0
         with contextlib.suppress(psutil.Error):
             child = psutil.Process(self.pid)
@@ -129,8 +128,6 @@ def _humble(pid: int) -> None:
     SCHED_IDLE runs only where nobody else wants to (sched(7)); niceness is for kernels without
     it, and the disk has an idle class of its own. What a box forbids is never vital.
     """
-    import psutil
-
     try:
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(_OOM_SCORE_ADJ))
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_ARTIFACT_BYTES, MAX_ARTIFACT_BYTES))

@@ -12,7 +12,7 @@ from inference_core.contract.build import ParityLimits
 from inference_core.contract.release import artifact_path, release_path
 from server.builds.checks.selectors import describe_check, newest_check
 from server.builds.models import Artifact, Build, Builder, ReleaseTarget
-from server.builds.states import BuildState
+from server.builds.states import BUILD, BuildState
 from server.fleet.models import Device, HardwareProfile
 from server.lib import clock
 from server.lib.errors import NotFound
@@ -123,7 +123,7 @@ def unserved_because(build: Build) -> str:
 
 def is_repeatable(build: Build) -> bool:
     """Whether another one may be asked for: it is the last of its kind, and made nothing."""
-    if build.state not in (BuildState.FAILED, BuildState.REFUSED):
+    if build.state not in BUILD.terminal or hasattr(build, "artifact"):
         return False
     later = Build.objects.filter(
         version=build.version, profile=build.profile, number__gt=build.number

@@ -12,7 +12,7 @@ from server.lib.fields import NameField
 from server.registry.serializers import DatasetRef
 
 
-class VersionRef(serializers.Serializer[Any]):
+class ComparedVersion(serializers.Serializer[Any]):
     """A version by its model's name and its own."""
 
     model = NameField()
@@ -22,8 +22,8 @@ class VersionRef(serializers.Serializer[Any]):
 class NewComparison(serializers.Serializer[Any]):
     """What is to be compared on what."""
 
-    a = VersionRef()
-    b = VersionRef()
+    a = ComparedVersion()
+    b = ComparedVersion()
     dataset = DatasetRef(required=False, help_text="Without it, the golden set of A's model.")
 
 
@@ -42,12 +42,12 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "created_by", "finished_at",
         ]  # fmt: skip
 
-    @extend_schema_field(VersionRef)
+    @extend_schema_field(ComparedVersion)
     def get_a(self, row: Comparison) -> dict[str, str]:
         """Version A."""
         return {"model": row.a.model.name, "version": row.a.version}
 
-    @extend_schema_field(VersionRef)
+    @extend_schema_field(ComparedVersion)
     def get_b(self, row: Comparison) -> dict[str, str]:
         """Version B."""
         return {"model": row.b.model.name, "version": row.b.version}

@@ -13,9 +13,11 @@ from server.accounts.models import Role
 from server.accounts.permissions import RoledView
 from server.accounts.scope import site_names
 from server.fleet import building
-from server.fleet.models import BuiltOn, HardwareProfile
+from server.fleet.models import BuiltOn
+from server.fleet.profile_api import shown_profile
+from server.fleet.selectors import profile_named
 from server.fleet.serializers import HardwareProfileSerializer
-from server.lib.errors import Forbidden, NotFound
+from server.lib.errors import Forbidden
 from server.lib.messages import read_data
 
 
@@ -36,9 +38,7 @@ class BuildingView(RoledView):
         body = read_data(Building, request.data)
         if site_names(request.user, Role.ADMIN) is not None:
             raise Forbidden("Where a profile is built is decided by an admin of all sites.")
-        profile = HardwareProfile.objects.filter(name=name).first()
-        if profile is None:
-            raise NotFound(f"There is no hardware profile {name!r}.")
+        profile = profile_named(name)
         building.set_building(
             profile=profile,
             built_on=body.built_on,
@@ -46,4 +46,4 @@ class BuildingView(RoledView):
             reason=body.reason,
             actor=actor_of(request),
         )
-        return Response(HardwareProfileSerializer(profile).data)
+        return Response(shown_profile(request, name))

@@ -39,7 +39,8 @@ def _require_admin_everywhere(request: Request) -> None:
         raise Forbidden("A hardware profile is decided by an admin of all sites.")
 
 
-def _shown(request: Request, name: str) -> dict[str, object]:
+def shown_profile(request: Request, name: str) -> dict[str, object]:
+    """A profile as its views answer; NotFound where there is none."""
     row = selectors.profiles_counted(request.user).filter(name=name).first()
     if row is None:
         raise NotFound(f"There is no hardware profile {name!r}.")
@@ -63,7 +64,7 @@ class ProfilesView(RoledView, ListAPIView):
         _require_admin_everywhere(request)
         profile = read_data(NewProfile, request.data)
         row = services.create_profile(profile=profile, actor=actor_of(request))
-        return Response(_shown(request, row.name), 201)
+        return Response(shown_profile(request, row.name), 201)
 
 
 class ProfileView(RoledView):
@@ -72,7 +73,7 @@ class ProfileView(RoledView):
     @extend_schema(responses=HardwareProfileSerializer)
     def get(self, request: Request, name: str) -> Response:
         """One profile."""
-        return Response(_shown(request, name))
+        return Response(shown_profile(request, name))
 
     @extend_schema(request=NewProfile, responses=HardwareProfileSerializer)
     def put(self, request: Request, name: str) -> Response:
@@ -83,7 +84,7 @@ class ProfileView(RoledView):
             to=read_data(NewProfile, request.data),
             actor=actor_of(request),
         )
-        return Response(_shown(request, name))
+        return Response(shown_profile(request, name))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
@@ -109,7 +110,7 @@ class AcceptProposalView(RoledView):
         """Make the proposed profile; the box finds it when it enrols again."""
         _require_admin_everywhere(request)
         row = services.accept_proposal(name=name, actor=actor_of(request))
-        return Response(_shown(request, row.name), 201)
+        return Response(shown_profile(request, row.name), 201)
 
 
 class DismissProposalView(RoledView):

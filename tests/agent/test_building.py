@@ -118,7 +118,7 @@ def test_it_builds_and_delivers_while_parts_are_judged_before_during_and_after(
     assert world.server.reports[-1].may_build
     world.offer()
     pid = world.hold()
-    assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+    device.wait(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE, "last in every queue")
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
     world.judges_on()
@@ -242,7 +242,7 @@ def test_a_disk_without_room_declines_before_anything_is_fetched(world: World) -
 
 
 def test_a_build_that_takes_too_much_memory_is_ended_and_given_back(world: World) -> None:
-    world.start(build_memory_bytes=20_000_000)
+    world.start(build_memory_bytes=1_000_000)
     world.offer()
     world.device.wait(lambda: world.build.returned, "given back")
     assert "memory" in world.build.returned[0] or "killed" in world.build.returned[0]

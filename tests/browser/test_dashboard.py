@@ -213,5 +213,5 @@ CONTRAST = """() => {
 
 def test_the_reference_of_the_api_can_be_read(page: Page) -> None:
     page.get_by_role("link", name="API reference").click()
-    page.get_by_text("/api/v1/builds/{build_id}").wait_for()
+    page.get_by_text("/api/v1/builds/{build_id}", exact=True).wait_for()
     assert page.get_by_text("/api/v1/rollouts", exact=True).count() > 0

@@ -171,7 +171,10 @@ class Bench:
         return was_cut
 
     def _open_window_for(self, deployment: Deployment) -> None:
-        self.device.wait(lambda: deployment.phase is DeploymentPhase.WAITING_WINDOW, "waiting")
+        def waits() -> bool:  # errands run meanwhile, so a cut may come before this is told
+            return self.device.was_cut or deployment.phase is DeploymentPhase.WAITING_WINDOW
+
+        self.device.wait(waits, "waiting")
         goal = self._server.goal
         open_now = {"generation": goal.generation + 1, "window": None}
         self._server.goal = goal.model_copy(update=open_now)

@@ -77,7 +77,7 @@ def request_build(
 def _answer_with(last: Build, *, again: bool) -> Requested | None:
     if last.state in BUILD.open:
         return Requested(last, is_new=False, note=f"Build {last.pk} is {_PRESENT[last.state]}.")
-    if last.state == BuildState.SUCCEEDED:
+    if last.state == BuildState.SUCCEEDED and hasattr(last, "artifact"):
         if again:
             raise Conflict(f"{last} is built already, and its bytes never change.")
         return Requested(last, is_new=False, note=f"Build {last.pk} made it already.")
@@ -85,13 +85,14 @@ def _answer_with(last: Build, *, again: bool) -> Requested | None:
 
 
 def explain_ending(build: Build) -> str:
-    """What a refused or failed build means for whoever would ask for another."""
+    """What a build without an artifact means for whoever would ask for another."""
     if build.state == BuildState.REFUSED:
         return (
             f"Build {build.pk} was refused, and the result would be the same: change the model, "
             "its sets or its limits. If you doubt the figures, ask again and say why."
         )
-    return f"Build {build.pk} failed: {build.reason} To try anew, ask again and say why."
+    ended = "was rejected" if build.state == BuildState.SUCCEEDED else "failed"
+    return f"Build {build.pk} {ended}: {build.reason} To try anew, ask again and say why."
 
 
 def _queue(

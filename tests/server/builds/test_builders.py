@@ -74,9 +74,9 @@ def test_a_build_for_other_hardware_is_left_for_its_twin(
 def test_a_builder_refuses_queues_that_it_cannot_serve_before_it_takes_a_message(
     foreign: HardwareProfile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main([foreign.name, "none"], 1) == command.WRONG_USE
+    assert command.main([foreign.name, "none"], 1, signs=False) == command.WRONG_USE
     assert "there is no hardware profile 'none'" in capsys.readouterr().err
-    assert command.main([foreign.name], 1) == command.WRONG_USE
+    assert command.main([foreign.name], 1, signs=True) == command.WRONG_USE
     said = capsys.readouterr().err
     assert "cannot build for pi-onnxruntime: the profile is for aarch64" in said
 

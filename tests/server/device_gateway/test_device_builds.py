@@ -510,7 +510,9 @@ def test_what_is_rejected_is_never_signed_and_may_be_built_again(
     assert releaser.post(address, {"reason": "The box was stolen."}).status_code == 200
     assert not Artifact.objects.exists()
     assert AuditEntry.objects.get(action="reject").subject_id == SHA256
-    again = services.queue_build(version=build.version, profile=build.profile, actor="test")
+    wanted = {"version": build.version, "profile": build.profile, "actor": "test"}
+    assert services.queue_build(**wanted).pk == build.pk
+    again = services.queue_build(**wanted, again=True, reason="The box is back, wiped.")
     assert again.pk != build.pk
 
 
