@@ -19,6 +19,7 @@ from server.fleet.models import HardwareProfile
 from server.lib.errors import Conflict
 from server.registry import services as registry
 from server.registry.models import ModelVersion, VisionModel
+from tests.server.builds.certified import certify
 from tests.server.catalogue import ACTOR, MODEL, client_of, model_version
 from tests.server.threads import at_once
 
@@ -96,8 +97,7 @@ def test_another_model_of_the_same_content_gets_its_artifact_without_a_build(
 def test_what_is_built_is_answered_with_200_and_never_built_again(
     version: ModelVersion, profile: HardwareProfile
 ) -> None:
-    build = lease(version, profile)
-    Build.objects.filter(pk=build.pk).update(state=BuildState.SUCCEEDED)
+    build = certify(version, profile, b"an engine").build
     client = client_of(Role.RELEASER)
     body = {"model": MODEL, "version": "1.0.0", "profile": profile.name}
 

@@ -1,21 +1,25 @@
-"""The same code on the production backends: every test of the server runs there again."""
+"""The same code on the production backends: every test of the server runs there again.
+
+In two parts, so that two processes share them.
+"""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-
-import pytest
 
 from tests.servers import postgres_server, redis_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MODELS = tuple(
+    f"tests/server/{room}" for room in ("builds", "comparisons", "datasets", "registry", "uploads")
+)
 
 
-@pytest.mark.postgres
-@pytest.mark.redis
-def test_every_promise_of_the_server_holds_on_postgresql_and_redis(tmp_path: Path) -> None:
-    with postgres_server() as database_url, redis_server(tmp_path) as redis_url:
+def run_on_production_backends(folder: Path, arguments: Iterable[str]) -> None:
+    """Run tests with PostgreSQL and Redis of their own; fails with their output."""
+    with postgres_server() as database_url, redis_server(folder) as redis_url:
         environment = {
             **os.environ,
             "LINEWARDEN_DATABASE_URL": database_url,
@@ -23,7 +27,7 @@ def test_every_promise_of_the_server_holds_on_postgresql_and_redis(tmp_path: Pat
         }
         environment.pop("LINEWARDEN_DATA", None)
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/server"],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,
