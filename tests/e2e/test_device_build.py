@@ -17,6 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from inference_core.contract.build import ParityCertificate
 from inference_core.contract.serve import Camera
 from server.builds import services
+from server.builds.checks.states import CheckState
 from server.builds.models import Artifact, Build, BuildTurn, ReleaseTarget
 from server.builds.states import BuildState
 from server.device_gateway.tasks import offer_builds
@@ -39,6 +40,7 @@ from server.telemetry.models import HourSummary
 from server.trust.services import ensure_repository
 from tests.core.build_jobs import write_pictures
 from tests.server import catalogue
+from tests.server.builds.judging import judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -141,6 +143,8 @@ def bring_into_use(build: Build) -> ReleaseTarget:
         notes="",
         actor="test",
     )
+    check = judge(release, build.profile)
+    assert check.state == CheckState.SUCCEEDED, check.reason
     target = services.sign_release(release_id=release.pk, profile_id=build.profile_id)
     device = Device.objects.get()
     Desired.objects.create(device=device, generation=1, target=target, changed_at=clock.now())
