@@ -27,6 +27,7 @@ from server.uploads.kinds import VersionForm
 from server.uploads.selectors import uploads_of
 
 LAST_UPLOADS = 5
+TYPED = ("version", "notes", "licence", "parent", "trained_on")
 
 
 @csrf_exempt  # the form inside is protected; a body that is too long must not be read for its token
@@ -59,15 +60,16 @@ def _protected(request: HttpRequest, name: str) -> HttpResponse:
 
 def _upload(request: HttpRequest, model: VisionModel) -> ModelVersion:
     manifest, file = request.FILES.get("manifest"), request.FILES.get("file")
-    if not isinstance(manifest, UploadedFile) or not isinstance(file, UploadedFile):
-        raise Invalid("Choose the ONNX file and its manifest.")
-    fields = {"model": model.name, "manifest": _text(manifest)}
-    fields |= {key: request.POST.get(key, "") for key in ("version", "notes")}
+    if not isinstance(file, UploadedFile):
+        raise Invalid("Choose the ONNX file.")
+    text = _text(manifest) if isinstance(manifest, UploadedFile) else ""
+    fields = {"model": model.name, "manifest": text}
+    fields |= {key: request.POST.get(key, "") for key in TYPED}
     form = VersionForm(data=fields)
     if not form.is_valid():
         field, errors = next(iter(form.errors.items()))
         raise Invalid(f"{field.capitalize()}: {errors[0]}")
-    given = {key: form.validated_data[key] for key in ("version", "manifest", "notes")}
+    given = {key: value for key, value in form.validated_data.items() if key != "model"}
     return upload_version(
         model=model,
         chunks=file.chunks(),

@@ -198,6 +198,15 @@ class Bar:
         sys.stderr.flush()
 
 
+_OF_A_VERSION = {
+    "licence": "of a file that comes without a manifest and names none itself",
+    "parent": "what it was made from: VERSION, or MODEL/VERSION",
+    "trained_on": "the dataset that it was trained on: NAME/VERSION",
+    "metrics": 'JSON, for example {"mean_iou": 0.86}',
+    "recipe": "JSON with a name: how it was trained",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True, help="of the server, as https://linewarden.example")
@@ -207,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_subparsers(dest="kind", required=True)
     version = kinds.add_parser("model-version", help="an ONNX file with its manifest")
     version.add_argument("--model", required=True)
-    version.add_argument("--manifest", type=Path, required=True)
+    version.add_argument("--manifest", type=Path, help="without it, what the file says of itself")
+    for name, help_text in _OF_A_VERSION.items():
+        version.add_argument(f"--{name.replace('_', '-')}", default="", help=help_text)
     dataset = kinds.add_parser("dataset", help="a zip with labels.jsonl and its images")
     dataset.add_argument("--name", required=True)
     dataset.add_argument("--purpose", required=True, choices=["golden", "calibration", "training"])
@@ -222,8 +233,15 @@ def _form(options: argparse.Namespace) -> dict[str, str]:
     common = {"version": options.version, "notes": options.notes}
     if options.kind == "dataset":
         return {"kind": "dataset", "name": options.name, "purpose": options.purpose, **common}
-    manifest = options.manifest.read_text(encoding="utf-8")
-    return {"kind": "model_version", "model": options.model, "manifest": manifest, **common}
+    manifest = options.manifest.read_text(encoding="utf-8") if options.manifest else ""
+    told = {name: getattr(options, name) for name in _OF_A_VERSION if getattr(options, name)}
+    return {
+        "kind": "model_version",
+        "model": options.model,
+        "manifest": manifest,
+        **told,
+        **common,
+    }
 
 
 def _token(options: argparse.Namespace) -> str:

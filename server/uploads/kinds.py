@@ -18,20 +18,16 @@ from server.lib.fields import NameField
 from server.lib.messages import read_json
 from server.registry import selectors
 from server.registry.models import ModelVersion
-from server.registry.services import upload_version
+from server.registry.serializers import VersionFields
+from server.registry.services import lineage, upload_version
 from server.uploads.models import Upload, UploadKind
 from server.uploads.parts import Content
 
-MAX_MANIFEST = 4 * 1024 * 1024
 
-
-class VersionForm(serializers.Serializer[Any]):
+class VersionForm(VersionFields):
     """Of a model version."""
 
     model = NameField()
-    version = NameField(max_length=50)
-    manifest = serializers.CharField(max_length=MAX_MANIFEST)
-    notes = serializers.CharField(max_length=10_000, allow_blank=True, default="")
 
 
 class DatasetForm(serializers.Serializer[Any]):
@@ -63,9 +59,13 @@ def _refuse_version(form: Mapping[str, Any]) -> None:
         model = selectors.model(form["model"])
     except NotFound as error:
         raise Invalid(error.detail) from None
-    task = read_json(ModelManifest, form["manifest"]).task
-    if task != model.task:
-        raise Invalid(f"The manifest is for {task}, but {model.name} is for {model.task}.")
+    if form["manifest"]:
+        task = read_json(ModelManifest, form["manifest"]).task
+        if task != model.task:
+            raise Invalid(f"The manifest is for {task}, but {model.name} is for {model.task}.")
+    lineage.find_parent(model, form["parent"])
+    lineage.find_training_set(form["trained_on"])
+    lineage.read_recipe(form["recipe"])
     if model.versions.filter(version=form["version"]).exists():
         raise Conflict(f"{model} has a version {form['version']!r}; versions never change.")
 

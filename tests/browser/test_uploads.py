@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 def fill(page: Page, files: tuple[Path, Path], version: str) -> None:
     page.get_by_label("ONNX file").set_input_files(files[0])
     page.get_by_label("Manifest").set_input_files(files[1])
-    page.get_by_label("Version").fill(version)
+    page.get_by_label("Version", exact=True).fill(version)
     page.get_by_label("Notes").fill("From the night shift.")
 
 
@@ -66,7 +66,7 @@ def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
     page.goto(ADDRESS)
     expect(page.get_by_text("Choose the same file again to go on")).to_be_visible()
     page.get_by_label("ONNX file").set_input_files(files[0])
-    expect(page.get_by_label("Version")).to_have_value("2.0.0")
+    expect(page.get_by_label("Version", exact=True)).to_have_value("2.0.0")
     take_picture(page, "light upload resumed")
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("waits for its inspection")).to_be_visible()
@@ -86,7 +86,7 @@ def test_what_the_inspection_refuses_is_told_and_the_form_is_kept(
     files[0].write_bytes(b"no model")
     page.goto(ADDRESS)
     fill(page, files, "2.0.1")
-    page.get_by_label("Version").press("Enter")
+    page.get_by_label("Version", exact=True).press("Enter")
     expect(page.get_by_text("waits for its inspection")).to_be_visible()
     inspect_upload(upload_id=Upload.objects.get().pk)
     expect(page.get_by_role("status").last).to_contain_text("The model is refused")

@@ -55,6 +55,7 @@ def test_what_is_wrong_is_said_and_what_was_written_is_kept(world: World, sign_i
         (form(version="No Good"), 422, "Version: "),
         (form(manifest=SimpleUploadedFile("m.json", b"\xff")), 422, "no text"),
         (form(file=""), 422, "Choose the ONNX file"),
+        (form(parent="9.9.9"), 422, "9.9.9"),
         (form(file=SimpleUploadedFile("model.onnx", b"junk")), 422, "refused"),
     ]
     for fields, status, words in wrong:

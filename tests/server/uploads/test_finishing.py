@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from server.accounts.models import AuditEntry
 from server.comparisons.dispatch import COMPARE
 from server.config.celery import app
-from server.datasets.models import DatasetVersion
+from server.datasets.models import DatasetVersion, Purpose
 from server.lib import clock
 from server.lib.errors import Unavailable
 from server.registry.models import ModelVersion
@@ -52,6 +52,29 @@ def test_a_model_becomes_a_version_and_its_parts_go(releaser: APIClient, own_blo
     assert not UploadPart.objects.exists()
     assert not list((own_blobs / "uploads").glob("*"))
     assert AuditEntry.objects.filter(subject="upload").count() == 2
+
+
+def test_where_a_version_comes_from_is_told_by_this_door_too(releaser: APIClient) -> None:
+    golden = DatasetVersion.objects.filter(purpose=Purpose.GOLDEN).first()
+    assert golden is not None
+    told = {"metrics": '{"mean_iou": 0.8}', "recipe": '{"name": "unet"}'}
+    unknown = begin(releaser, parent="9.9.9", **told)
+    assert unknown.status_code == 422
+    assert "9.9.9" in unknown.json()["detail"]
+    first = whole(releaser, trained_on=f"{golden.name}/{golden.version}", **told)
+    inspect_upload(upload_id=first.pk)
+    version = ModelVersion.objects.get()
+    assert (version.metrics, version.recipe["name"]) == ({"mean_iou": 0.8}, "unet")
+    assert version.trained_on == golden
+    assert begin(releaser, version="1.1.0", parent="1.0.0").status_code == 201
+
+
+def test_without_a_manifest_the_file_is_asked_what_it_is(releaser: APIClient) -> None:
+    upload = whole(releaser, manifest="")
+    inspect_upload(upload_id=upload.pk)
+    shown = seen(releaser, upload)
+    assert shown["state"] == "refused"
+    assert "manifest" in shown["problem"]["detail"]
 
 
 def test_a_zip_becomes_a_dataset(releaser: APIClient) -> None:

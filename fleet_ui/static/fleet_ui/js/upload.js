@@ -2,6 +2,8 @@
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const LONGEST_PAUSE_MS = 30_000;
 const LOOK_EVERY_MS = 1000;
+// Beside the two files; an upload that goes on keeps what was typed when it began.
+const TYPED = ["version", "notes", "licence", "parent", "trained_on"];
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 class Refused extends Error {}
@@ -72,9 +74,8 @@ class Upload {
     const body = {
       kind: "model_version",
       model: form.dataset.model,
-      version: form.elements.version.value,
-      notes: form.elements.notes.value,
-      manifest: await form.elements.manifest.files[0].text(),
+      ...Object.fromEntries(TYPED.map((name) => [name, form.elements[name].value])),
+      manifest: (await form.elements.manifest.files[0]?.text()) ?? "",
       file_name: this.file.name,
       fingerprint: markOf(this.file),
     };
@@ -152,11 +153,9 @@ async function findKnown(file) {
 async function recognise() {
   const file = form.elements.file.files[0];
   const known = file && (await findKnown(file));
-  form.elements.manifest.required = !known;
-  for (const name of ["version", "notes"]) form.elements[name].readOnly = Boolean(known);
+  for (const name of TYPED) form.elements[name].readOnly = Boolean(known);
   if (!known) return;
-  form.elements.version.value = known.form.version;
-  form.elements.notes.value = known.form.notes;
+  for (const name of TYPED) form.elements[name].value = known.form[name] ?? "";
   form.querySelector("[data-upload-status]").textContent =
     `${sizeOf(known.received)} of this file are here already; Upload goes on from there.`;
 }
