@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -131,9 +134,8 @@ class _Judgement(APIView):
 
     permission_classes = [at_least(Role.RELEASER)]
 
-    def judge(self, build: Build, reason: str, actor: str) -> None:
-        """Say it."""
-        raise NotImplementedError
+    judge: ClassVar[Callable[..., Any]]
+    """The service that takes the word."""
 
     @extend_schema(request=ReasonSerializer, responses=BuildDetailSerializer, tags=["builds"])
     def post(self, request: Request, build_id: int) -> Response:
@@ -141,24 +143,20 @@ class _Judgement(APIView):
         form = ReasonSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         build = selectors.build(build_id)
-        self.judge(build, form.validated_data["reason"], actor_of(request))
+        type(self).judge(build=build, reason=form.validated_data["reason"], actor=actor_of(request))
         return Response(BuildDetailSerializer(selectors.build(build_id)).data)
 
 
 class ApproveArtifact(_Judgement):
-    """Let an artifact that a device built be signed."""
+    """Let an artifact that a device built be signed: this very one, and no other."""
 
-    def judge(self, build: Build, reason: str, actor: str) -> None:
-        """For this very artifact only."""
-        services.approve_artifact(build=build, reason=reason, actor=actor)
+    judge = staticmethod(services.approve_artifact)
 
 
 class RejectArtifact(_Judgement):
-    """Never sign an artifact that a device built."""
+    """Never sign an artifact that a device built; another build may be asked for."""
 
-    def judge(self, build: Build, reason: str, actor: str) -> None:
-        """Another build may be asked for."""
-        services.reject_artifact(build=build, reason=reason, actor=actor)
+    judge = staticmethod(services.reject_artifact)
 
 
 @extend_schema(tags=["releases"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import socket
 import tempfile
@@ -16,6 +15,7 @@ from django.conf import settings
 
 from inference_core.contract.build import BuildJob, BuildOutcome
 from server.builds import twins
+from server.builds.attempts import child_limits, describe_ending
 from server.builds.models import Build
 from server.builds.monitor import Monitor
 from server.builds.patience import with_patience
@@ -24,12 +24,9 @@ from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState
 from server.datasets.selectors import materialise
 from server.lib import blobs
-from server.lib.children import ChildLimits, Completed, Ending, run_core
+from server.lib.children import Completed, Ending, run_core
 from server.lib.errors import Conflict, TooLarge
 from server.trust.waiting import WaitsForSignature
-
-MEMORY_BYTES = 16 * 1024**3
-"""Address space, not memory: runtimes reserve far more than they touch."""
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +96,7 @@ def _attempt(build: Build, owner: str) -> None:
         done = run_core(
             ["build", "--job", str(job)],
             timeout_s=settings.ENV.build_timeout_s,
-            limits=_limits(),
+            limits=child_limits(),
             on_line=monitor.on_line,
             cancelled=monitor.is_lost,
         )
@@ -115,7 +112,7 @@ def _conclude(
 ) -> None:
     if done.ending is not Ending.ITSELF or done.returncode < 0 or outcome is None:
         is_final = done.ending in {Ending.TIMEOUT, Ending.OUTPUT}
-        _give_up(build, owner, _describe(done), is_final=is_final)
+        _give_up(build, owner, describe_ending("build", done), is_final=is_final)
     elif outcome.outcome == "failed" and not outcome.is_final:
         why = f"The build could not go on at this worker: {outcome.reason}"
         _give_up(build, owner, why, is_final=False)
@@ -151,23 +148,3 @@ def _prepare(build: Build, folder: Path) -> Path:
     path = folder / "job.json"
     path.write_bytes(job.to_json())
     return path
-
-
-def _limits() -> ChildLimits:
-    # A process has as much processor time as all cores give within the hard limit.
-    cpu_s = math.ceil(settings.ENV.build_timeout_s * (os.cpu_count() or 1)) + 1
-    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=cpu_s)
-
-
-def _describe(done: Completed) -> str:
-    tail = done.stderr_tail.strip().splitlines()
-    last = f" It last said: {tail[-1][:300]}" if tail else ""
-    if done.ending is Ending.TIMEOUT:
-        return f"The build did not end within {settings.ENV.build_timeout_s:g} s.{last}"
-    if done.ending is Ending.OUTPUT:
-        return "The build wrote without end and was stopped."
-    if done.ending is Ending.CANCELLED:
-        return "The lease was lost while the build ran."
-    if done.returncode < 0:
-        return f"The build was killed by signal {-done.returncode}.{last}"
-    return f"The build ended with status {done.returncode} and no outcome.{last}"

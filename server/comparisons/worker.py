@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import tempfile
@@ -24,16 +23,15 @@ from inference_core.contract.compare import (
     CompareProgress,
     CompareSide,
 )
+from server.builds.attempts import child_limits, describe_ending
 from server.comparisons import dispatch, services
 from server.comparisons.models import Comparison
 from server.datasets.selectors import materialise
 from server.lib import blobs
-from server.lib.children import ChildLimits, Completed, Ending, run_core
+from server.lib.children import Ending, run_core
 from server.lib.errors import Conflict
 from server.registry.models import ModelVersion
 
-MEMORY_BYTES = 16 * 1024**3
-"""Address space, not memory: runtimes reserve far more than they touch."""
 MAX_PICTURES_BYTES = 1024**3
 STORE_S = 1.0
 logger = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ def _attempt(row: Comparison, owner: str) -> None:
         done = run_core(
             ["compare", "--job", str(_prepare(row, folder))],
             timeout_s=settings.ENV.build_timeout_s,
-            limits=_limits(),
+            limits=child_limits(file_bytes=MAX_PICTURES_BYTES),
             on_line=monitor.on_line,
             cancelled=monitor.is_lost,
         )
@@ -82,7 +80,7 @@ def _attempt(row: Comparison, owner: str) -> None:
             )
             return
     is_final = outcome is not None or done.ending in {Ending.TIMEOUT, Ending.OUTPUT}
-    why = outcome.reason if outcome is not None else _describe(done)
+    why = outcome.reason if outcome is not None else describe_ending("comparison", done)
     services.give_up(comparison=row, owner=owner, why=why, is_final=is_final)
 
 
@@ -112,23 +110,6 @@ def _read(path: Path) -> Iterator[ComparedPicture]:
     with path.open("rb") as file:
         for line in file:
             yield ComparedPicture.model_validate_json(line)
-
-
-def _limits() -> ChildLimits:
-    cpu_s = math.ceil(settings.ENV.build_timeout_s * (os.cpu_count() or 1)) + 1
-    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=cpu_s, file_bytes=MAX_PICTURES_BYTES)
-
-
-def _describe(done: Completed) -> str:
-    tail = done.stderr_tail.strip().splitlines()
-    last = f" It last said: {tail[-1][:300]}" if tail else ""
-    if done.ending is Ending.TIMEOUT:
-        return f"The comparison did not end within {settings.ENV.build_timeout_s:g} s.{last}"
-    if done.ending is Ending.CANCELLED:
-        return "The lease was lost while the comparison ran."
-    if done.returncode < 0:
-        return f"The comparison was killed by signal {-done.returncode}.{last}"
-    return f"The comparison ended with status {done.returncode} and no outcome.{last}"
 
 
 class _Monitor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import tempfile
@@ -14,6 +13,7 @@ from django.conf import settings
 
 from inference_core.contract.golden import PipelineJob, PipelineOutcome
 from server.builds import twins
+from server.builds.attempts import child_limits, describe_ending
 from server.builds.checks.leases import lease_check, tell_left
 from server.builds.checks.materials import prepare_check
 from server.builds.checks.monitor import CheckMonitor
@@ -29,11 +29,8 @@ from server.builds.patience import with_patience
 from server.builds.selectors import signable
 from server.builds.services.releases import sign_release
 from server.builds.worker import what_waits
-from server.lib.children import ChildLimits, Completed, Ending, run_core
+from server.lib.children import Ending, run_core
 from server.lib.errors import Conflict
-
-MEMORY_BYTES = 16 * 1024**3
-"""Address space, not memory: runtimes reserve far more than they touch."""
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +102,7 @@ def _attempt(check: PipelineCheck, owner: str, folder: Path) -> None:
     done = run_core(
         ["certify", "--job", str(path)],
         timeout_s=settings.ENV.build_timeout_s,
-        limits=_limits(),
+        limits=child_limits(),
         on_line=monitor.on_line,
         cancelled=monitor.is_lost,
     )
@@ -113,7 +110,7 @@ def _attempt(check: PipelineCheck, owner: str, folder: Path) -> None:
         _record(check, owner, job, monitor.outcome)
     else:
         is_final = done.ending in {Ending.TIMEOUT, Ending.OUTPUT}
-        _give_up(check, owner, _describe(done), is_final=is_final)
+        _give_up(check, owner, describe_ending("check", done), is_final=is_final)
 
 
 def _record(check: PipelineCheck, owner: str, job: PipelineJob, outcome: PipelineOutcome) -> None:
@@ -126,23 +123,3 @@ def _record(check: PipelineCheck, owner: str, job: PipelineJob, outcome: Pipelin
     except CheckOutcomeError as error:
         why = f"The result of the check is not used: {error}"
         _give_up(check, owner, why, is_final=True)
-
-
-def _limits() -> ChildLimits:
-    # A process has as much processor time as all cores give within the hard limit.
-    cpu_s = math.ceil(settings.ENV.build_timeout_s * (os.cpu_count() or 1)) + 1
-    return ChildLimits(memory_bytes=MEMORY_BYTES, cpu_s=cpu_s)
-
-
-def _describe(done: Completed) -> str:
-    tail = done.stderr_tail.strip().splitlines()
-    last = f" It last said: {tail[-1][:300]}" if tail else ""
-    if done.ending is Ending.TIMEOUT:
-        return f"The check did not end within {settings.ENV.build_timeout_s:g} s.{last}"
-    if done.ending is Ending.OUTPUT:
-        return "The check wrote without end and was stopped."
-    if done.ending is Ending.CANCELLED:
-        return "The lease was lost while the check ran."
-    if done.returncode < 0:
-        return f"The check was killed by signal {-done.returncode}.{last}"
-    return f"The check ended with status {done.returncode} and no outcome.{last}"
