@@ -9,6 +9,7 @@ from inference_core.contract.recipe import ProfileFit
 from inference_core.contract.words import RuntimeName
 from inference_core.errors import CoreError, RuntimeUnavailable
 from inference_core.optimize.convert import get_builder
+from inference_core.optimize.fitting import require_builder_fits
 from inference_core.runtimes.lookup import get_runtime
 
 _SPELLINGS = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -33,7 +34,9 @@ def _check(profile: ProfileSpec) -> None:
     get_builder(profile.runtime)
     if profile.runtime is RuntimeName.TENSORRT:
         _check_tensorrt(profile)
-    get_runtime(profile.runtime).version()
+    runtime = get_runtime(profile.runtime)
+    runtime.version()  # raises where it cannot be loaded
+    require_builder_fits(profile, runtime)
     if profile.runtime is RuntimeName.LITERT:
         _check_litert(profile)
 

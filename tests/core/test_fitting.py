@@ -10,6 +10,7 @@ from inference_core.contract.build import ProfileSpec
 from inference_core.contract.words import ComputeDevice, RuntimeName
 from inference_core.errors import LoadFailed, RuntimeUnavailable
 from inference_core.optimize.build import run_build
+from inference_core.optimize.fit import fit
 from inference_core.optimize.fitting import require_builder_fits
 from inference_core.runtimes.base import SessionOptions
 from inference_core.runtimes.lookup import get_runtime
@@ -57,3 +58,13 @@ def test_a_device_that_is_not_here_is_named_with_those_that_are(
 def test_a_runtime_without_a_choice_is_given_none() -> None:
     with pytest.raises(ValueError, match="only OpenVINO has a choice"):
         profile(runtime="onnxruntime", compute_device="gpu")
+
+
+def test_a_machine_of_another_version_or_without_the_device_is_no_twin() -> None:
+    pinned = fit(profile(name="movidius-openvino2022.3", runtime_version="2022.3"))
+    assert pinned.problem is not None
+    assert "build where that version is installed" in pinned.problem
+    elsewhere = fit(profile(compute_device=ComputeDevice.NPU))
+    assert elsewhere.problem is not None
+    assert "finds no NPU here" in elsewhere.problem
+    assert fit(profile()).problem is None
