@@ -47,7 +47,7 @@ class QuickDevice(Device):
             return
         agent.terminate()
         agent.join(20)
-        assert agent.exitcode == 0, self.log
+        assert agent.exitcode == 0, f"exit code {agent.exitcode}\n{self.log}"
 
     def pull_the_plug(self) -> None:
         """The agent and its children die in one moment."""

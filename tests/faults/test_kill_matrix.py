@@ -132,12 +132,18 @@ class Bench:
         self._wait(lambda: len(self.device.children()) == 1, "one child, and only one")
 
     def _wait(self, condition: Callable[[], object], what: str) -> None:
-        """A cut may also come late, in a thread beside the loop: the power comes back then."""
+        """A cut may also come late, in a thread beside the loop: the power comes back then.
+
+        What holds without it says nothing: the agent that was started must have asked since.
+        """
+        polls = -1
 
         def holds() -> bool:
+            nonlocal polls
             if not self.device.is_on:
+                polls = len(self._server.reports)
                 self.device.switch_on()
-            return bool(condition())
+            return len(self._server.reports) > polls and bool(condition())
 
         self.device.wait(holds, what)
 

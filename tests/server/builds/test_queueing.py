@@ -55,10 +55,10 @@ def test_nothing_is_built_for_hardware_that_nobody_has(
 
 def test_a_message_is_taken_from_the_broker_by_a_worker_of_that_profile(build: Build) -> None:
     dispatch.forget("server.builds.tasks.run_build", build.pk)
-    assert services.resend_builds() == 1
-
     with dispatch.app.connection_for_read() as connection:
         queue = connection.SimpleQueue(dispatch.queue_of(build.profile.name))
+        queue.clear()  # what other tests of this process have sent lies there too
+        assert services.resend_builds() == 1
         message = queue.get(timeout=10)
         message.ack()
         queue.close()
