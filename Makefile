@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= data
-JOBS ?= 2
+JOBS ?= 3
 
 PY := .venv/bin/python
 EXTRAS := agent,server,build,plc,dev
@@ -36,8 +36,7 @@ demo: .venv/installed ## The whole story once, without a browser; ends with one 
 
 test: .venv/installed ## All tests; says what it skipped and why
 	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/e2e --ignore tests/backends
-	@$(PY) -m pytest --numprocesses $(JOBS) tests/backends
-	@$(PY) -m pytest tests/e2e
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadgroup tests/backends tests/e2e
 
 # Devices have Python 3.10: the second run knows its standard library. There numpy's own stubs,
 # written for newer ones, let some results through as Any.
