@@ -8,10 +8,11 @@ from django.db.models import Q
 from server.builds.checks.states import CheckState
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.models import Device, HardwareProfile
+from server.lib.leases import LeasedRow
 from server.registry.models import ModelVersion, Release
 
 
-class Build(models.Model):
+class Build(LeasedRow):
     """An attempt for one version and profile. ``key`` makes the same work the same artifact."""
 
     key = models.CharField(
@@ -30,9 +31,6 @@ class Build(models.Model):
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="builds")
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="builds")
     state = models.CharField(max_length=20, choices=BuildState, default=BuildState.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=200, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     step = models.CharField(max_length=20, blank=True)
     share = models.FloatField(default=0.0, help_text="How much is done, 0 to 1.")
     reason = models.TextField(blank=True, help_text="Why it ended as it did, for a person.")
@@ -212,7 +210,7 @@ class ReleaseTarget(models.Model):
         return f"{self.release} for {self.profile}"
 
 
-class PipelineCheck(models.Model):
+class PipelineCheck(LeasedRow):
     """A release held to its golden pictures on one profile; without a success nothing is signed.
 
     ``certificate`` is the PipelineCertificate as it was signed, byte for byte in its blob.
@@ -222,9 +220,6 @@ class PipelineCheck(models.Model):
     profile = models.ForeignKey(HardwareProfile, models.PROTECT, related_name="checks")
     number = models.PositiveIntegerField(help_text="Of this release and profile; the last counts.")
     state = models.CharField(max_length=20, choices=CheckState, default=CheckState.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=200, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     share = models.FloatField(default=0.0, help_text="How much is done, 0 to 1.")
     reason = models.TextField(blank=True, help_text="Why it ended as it did, for a person.")
     cases = models.PositiveIntegerField(default=0)

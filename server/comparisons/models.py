@@ -7,10 +7,11 @@ from django.db import models
 from inference_core.contract.compare import ComparedPicture, CompareFigures
 from server.comparisons.states import ComparisonState
 from server.datasets.models import DatasetVersion
+from server.lib.leases import LeasedRow
 from server.registry.models import ModelVersion
 
 
-class Comparison(models.Model):
+class Comparison(LeasedRow):
     """Versions A and B on one dataset. ``key`` makes the same request the same row."""
 
     key = models.CharField(max_length=64, unique=True)
@@ -18,9 +19,6 @@ class Comparison(models.Model):
     b = models.ForeignKey(ModelVersion, models.PROTECT, related_name="compared_as_b")
     dataset = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="comparisons")
     state = models.CharField(max_length=20, choices=ComparisonState, default=ComparisonState.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=200, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     share = models.FloatField(default=0.0, help_text="How much is done, 0 to 1.")
     reason = models.TextField(blank=True, help_text="Why it failed, for a person.")
     figures_body = models.JSONField(null=True, help_text="CompareFigures.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,11 +19,19 @@ from server.comparisons.models import Comparison, PictureRow
 from server.comparisons.states import COMPARISON, MAX_ATTEMPTS, ComparisonState
 from server.datasets.models import DatasetVersion
 from server.lib import clock
-from server.lib.errors import Conflict, Invalid
-from server.lib.states import StaleState, move
+from server.lib.errors import Invalid
+from server.lib.leases import Leases
+from server.lib.states import move
 from server.registry.models import ModelVersion
 
 LEASE_S = 60.0
+LEASES = Leases(
+    COMPARISON,
+    Comparison,
+    waiting=ComparisonState.QUEUED,
+    held=ComparisonState.RUNNING,
+    lease_s=LEASE_S,
+)
 AT_ONCE = 1
 """Of all comparisons: the threads of the default queue also run the schedule."""
 BATCH = 500
@@ -67,37 +74,18 @@ def request_comparison(
 
 def lease_comparison(*, comparison_id: int, owner: str) -> Comparison | None:
     """Take a queued one for ``owner``; None where it is not queued or others run already."""
-    now = clock.now()
-    running = Comparison.objects.filter(state=ComparisonState.RUNNING, lease_expires_at__gt=now)
     row = Comparison.objects.select_related("a__model", "b__model", "dataset").filter(
         pk=comparison_id, state=ComparisonState.QUEUED
     )
     found = row.first()
-    if found is None or running.count() >= AT_ONCE:
+    if found is None or LEASES.count_alive() >= AT_ONCE:
         return None
-    try:
-        move(
-            COMPARISON,
-            found,
-            ComparisonState.RUNNING,
-            actor=owner,
-            attempts=found.attempts + 1,
-            lease_owner=owner,
-            lease_expires_at=now + timedelta(seconds=LEASE_S),
-            share=0.0,
-        )
-    except StaleState:
-        return None
-    return found
+    return found if LEASES.take(found, owner, share=0.0) else None
 
 
 def extend_lease(*, comparison: Comparison, owner: str, share: float) -> bool:
     """Keep the lease and store the progress; False where it is no longer ``owner``'s."""
-    held = Comparison.objects.filter(
-        pk=comparison.pk, state=ComparisonState.RUNNING, lease_owner=owner
-    )
-    until = clock.now() + timedelta(seconds=LEASE_S)
-    return held.update(lease_expires_at=until, share=share) == 1
+    return LEASES.extend(comparison, owner, share=share)
 
 
 def record_figures(
@@ -109,7 +97,7 @@ def record_figures(
 ) -> None:
     """Keep what came of it, for good. Raises Conflict where the lease was lost."""
     with transaction.atomic():
-        _lock(comparison, owner)
+        LEASES.lock(comparison, owner)
         PictureRow.objects.bulk_create(
             (_row(comparison, picture) for picture in pictures), batch_size=BATCH
         )
@@ -120,43 +108,24 @@ def record_figures(
 def give_up(*, comparison: Comparison, owner: str, why: str, is_final: bool) -> None:
     """End an attempt that brought nothing: for good, or to be tried again, thrice at most."""
     with transaction.atomic():
-        _lock(comparison, owner)
+        LEASES.lock(comparison, owner)
         if is_final or comparison.attempts >= MAX_ATTEMPTS:
             _close(comparison, ComparisonState.FAILED, owner, why)
             return
-        freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
-        move(COMPARISON, comparison, ComparisonState.QUEUED, actor=owner, reason=why, **freed)
+        LEASES.put_back(comparison, why, actor=owner)
     dispatch.forget(comparison.pk)
 
 
 def sweep_comparisons() -> None:
     """Take back those whose worker was not heard of, and send the oldest that waits."""
-    late = Comparison.objects.filter(
-        state=ComparisonState.RUNNING, lease_expires_at__lt=clock.now()
-    )
-    for row in late:
-        _take_back(row)
+    LEASES.expire(_take_back)
     waiting = Comparison.objects.filter(state=ComparisonState.QUEUED).order_by("pk")
     for row in waiting[:1]:
         dispatch.send_again(row.pk)
 
 
-@transaction.atomic
-def _take_back(row: Comparison) -> None:
-    late = Comparison.objects.select_for_update().filter(
-        pk=row.pk, lease_owner=row.lease_owner, lease_expires_at__lt=clock.now()
-    )
-    if late.exists():  # else the worker was only slow
-        why = f"The worker {row.lease_owner} was not heard of in time."
-        give_up(comparison=row, owner=row.lease_owner, why=why, is_final=False)
-
-
-def _lock(row: Comparison, owner: str) -> None:
-    held = Comparison.objects.select_for_update().filter(
-        pk=row.pk, state=ComparisonState.RUNNING, lease_owner=owner
-    )
-    if not held.exists():
-        raise Conflict(f"The lease of comparison {row.pk} was lost; its result is not used.")
+def _take_back(row: Comparison, why: str) -> None:
+    give_up(comparison=row, owner=row.lease_owner, why=why, is_final=False)
 
 
 def _close(row: Comparison, state: ComparisonState, owner: str, why: str, **changes: Any) -> None:

@@ -41,14 +41,13 @@ def run_import(import_id: Any) -> None:
         return
     try:
         version = _brought_before(row) or _bring(row)
+        imports.finish_import(row=row, version=version, note=_take_aliases(row, version))
     except DomainError as error:
         _tell_failure(row, error.detail)
     except Exception:
         # What nobody foresaw must not leave a row that runs for ever.
         logger.exception("import %s failed", row.pk)
         _tell_failure(row, "It failed here; the server's log says why.")
-    else:
-        imports.finish_import(row=row, version=version, note=_take_aliases(row, version))
 
 
 def _brought_before(row: ModelImport) -> ModelVersion | None:

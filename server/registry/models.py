@@ -13,6 +13,7 @@ from django.db.models import Q
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.pipeline import PipelineSpec
 from server.datasets.models import DatasetVersion
+from server.lib.leases import LeasedRow
 from server.registry.states import ImportState
 
 
@@ -120,7 +121,7 @@ class AliasMove(models.Model):
         return f"{self.alias}: {self.old} → {self.new}"
 
 
-class ModelImport(models.Model):
+class ModelImport(LeasedRow):
     """One version of a model in another registry on its way to be a version here."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -133,9 +134,6 @@ class ModelImport(models.Model):
     step = models.CharField(max_length=20, blank=True)
     bytes_done = models.BigIntegerField(default=0)
     bytes_total = models.BigIntegerField(default=0)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=200, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     reason = models.TextField(blank=True, help_text="Why it ended as it did, for a person.")
     version = models.OneToOneField(
         ModelVersion, models.PROTECT, null=True, blank=True, related_name="imported_by"

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 
 from server.accounts.models import User
+from server.lib.leases import LeasedRow
 from server.uploads.states import UploadState
 
 
@@ -17,7 +18,7 @@ class UploadKind(models.TextChoices):
     DATASET = "dataset"
 
 
-class Upload(models.Model):
+class Upload(LeasedRow):
     """One file on its way. The bytes before ``received`` are stored durably, and no others."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -33,9 +34,6 @@ class Upload(models.Model):
     length = models.BigIntegerField()
     received = models.BigIntegerField(default=0)
     state = models.CharField(max_length=20, choices=UploadState, default=UploadState.RECEIVING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=200, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     problem = models.JSONField(null=True, help_text="A problem document, where it is refused.")
     result = models.CharField(max_length=300, blank=True, help_text="Path below /api/v1/.")
     created_at = models.DateTimeField()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
-
-from django.db import transaction
 
 from server.accounts.actors import SYSTEM
 from server.builds import dispatch
@@ -13,10 +10,18 @@ from server.builds.checks.queueing import RUN_CHECK
 from server.builds.checks.states import CHECK, MAX_ATTEMPTS, CheckState
 from server.builds.models import PipelineCheck
 from server.lib import clock
-from server.lib.errors import Conflict
-from server.lib.states import StaleState, move
+from server.lib.leases import Leases
+from server.lib.states import move
 
 LEASE_S = 60.0
+LEASES = Leases(
+    CHECK,
+    PipelineCheck,
+    waiting=CheckState.QUEUED,
+    held=CheckState.LEASED,
+    lease_s=LEASE_S,
+    related=("profile",),
+)
 
 
 def lease_check(*, check_id: int, owner: str) -> PipelineCheck | None:
@@ -25,23 +30,7 @@ def lease_check(*, check_id: int, owner: str) -> PipelineCheck | None:
     check = queued.select_related("release__golden", "profile").first()
     if check is None:
         return None
-    now = clock.now()
-    try:
-        move(
-            CHECK,
-            check,
-            CheckState.LEASED,
-            actor=owner,
-            attempts=check.attempts + 1,
-            lease_owner=owner,
-            lease_expires_at=now + timedelta(seconds=LEASE_S),
-            started_at=now,
-            share=0.0,
-            reason="",
-        )
-    except StaleState:
-        return None
-    return check
+    return check if LEASES.take(check, owner, started_at=clock.now(), share=0.0) else None
 
 
 def tell_left(*, check: PipelineCheck, why: str) -> None:
@@ -51,42 +40,23 @@ def tell_left(*, check: PipelineCheck, why: str) -> None:
 
 def extend_check(*, check: PipelineCheck, owner: str, share: float) -> bool:
     """Keep the lease; False where it is no longer ``owner``'s."""
-    held = PipelineCheck.objects.filter(pk=check.pk, state=CheckState.LEASED, lease_owner=owner)
-    until = clock.now() + timedelta(seconds=LEASE_S)
-    return held.update(lease_expires_at=until, share=share) == 1
+    return LEASES.extend(check, owner, share=share)
 
 
 def expire_checks() -> int:
     """Take back checks whose worker was not heard of in time; how many."""
-    late = PipelineCheck.objects.filter(state=CheckState.LEASED, lease_expires_at__lt=clock.now())
-    return sum(_expire(check) for check in late.select_related("profile"))
-
-
-@transaction.atomic
-def _expire(check: PipelineCheck) -> bool:
-    late = PipelineCheck.objects.select_for_update().filter(
-        pk=check.pk, state=CheckState.LEASED, lease_expires_at__lt=clock.now()
-    )
-    if not late.exists():
-        return False  # the worker was only slow
-    return_check(check, f"The worker {check.lease_owner} was not heard of in time.", actor=SYSTEM)
-    return True
+    return len(LEASES.expire(lambda check, why: return_check(check, why, actor=SYSTEM)))
 
 
 def lock_check(check: PipelineCheck, owner: str) -> None:
     """Raises Conflict where the lease is another's by now. Call in a transaction."""
-    held = PipelineCheck.objects.select_for_update().filter(
-        pk=check.pk, state=CheckState.LEASED, lease_owner=owner
-    )
-    if not held.exists():
-        raise Conflict(f"The lease of {check} was lost; its result is not used.")
+    LEASES.lock(check, owner)
 
 
 def return_check(check: PipelineCheck, why: str, *, actor: str) -> None:
     """Queue a leased check again, or fail it after ``MAX_ATTEMPTS``. Call under its lock."""
-    freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
     if check.attempts < MAX_ATTEMPTS:
-        move(CHECK, check, CheckState.QUEUED, actor=actor, reason=why, **freed)
+        LEASES.put_back(check, why, actor=actor)
         dispatch.forget(RUN_CHECK, check.pk)
         return
     ended = f"Given up after {check.attempts} attempts. {why}"

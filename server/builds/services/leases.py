@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from server.accounts.actors import SYSTEM
 from server.builds import dispatch
@@ -14,9 +12,18 @@ from server.builds.models import Build
 from server.builds.services.queueing import RUN_BUILD, wake_waiting
 from server.builds.states import BUILD, MAX_ATTEMPTS, BuildState
 from server.lib import clock
-from server.lib.states import StaleState, move
+from server.lib.leases import Leases
+from server.lib.states import move
 
 LEASE_S = settings.ENV.build_lease_s
+LEASES = Leases(
+    BUILD,
+    Build,
+    waiting=BuildState.QUEUED,
+    held=BuildState.LEASED,
+    lease_s=LEASE_S,
+    related=("profile",),
+)
 
 
 def lease_build(*, build_id: int, owner: str) -> Build | None:
@@ -29,73 +36,30 @@ def lease_build(*, build_id: int, owner: str) -> Build | None:
     )
     if build is None:
         return None
-    now = clock.now()
-    try:
-        move(
-            BUILD,
-            build,
-            BuildState.LEASED,
-            actor=owner,
-            attempts=build.attempts + 1,
-            lease_owner=owner,
-            lease_expires_at=_lease_end(now),
-            started_at=now,
-            step="",
-            share=0.0,
-            reason="",
-            key="",  # its recipe is told afresh: this machine may be another one
-            recipe=None,
-        )
-    except StaleState:
-        return None
-    return build
+    # Its recipe is told afresh: this machine may be another one.
+    afresh = {"step": "", "share": 0.0, "key": "", "recipe": None}
+    return build if LEASES.take(build, owner, started_at=clock.now(), **afresh) else None
 
 
 def extend_lease(*, build: Build, owner: str, **progress: Any) -> bool:
     """Keep the lease and store ``progress``; False where it is no longer ``owner``'s."""
-    held = Build.objects.filter(pk=build.pk, state=BuildState.LEASED, lease_owner=owner)
-    return held.update(lease_expires_at=_lease_end(clock.now()), **progress) == 1
+    return LEASES.extend(build, owner, **progress)
 
 
 def expire_leases() -> list[Build]:
     """Take back builds whose worker was not heard of in time; returns them."""
-    late = Build.objects.filter(state=BuildState.LEASED, lease_expires_at__lt=clock.now())
-    return [build for build in late.select_related("profile") if _expire(build)]
-
-
-@transaction.atomic
-def _expire(build: Build) -> bool:
-    held = Build.objects.select_for_update().filter(
-        pk=build.pk, state=BuildState.LEASED, lease_expires_at__lt=clock.now()
-    )
-    if not held.exists():
-        return False  # the worker was only slow
-    return_build(build, f"The worker {build.lease_owner} was not heard of in time.", actor=SYSTEM)
-    return True
+    return LEASES.expire(lambda build, why: return_build(build, why, actor=SYSTEM))
 
 
 def return_build(build: Build, why: str, *, actor: str) -> None:
     """Queue a leased build again, or fail it after ``MAX_ATTEMPTS``. Call under its lock."""
-    freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
     wake_waiting(build.key)
     if build.attempts < MAX_ATTEMPTS:
-        queued_at = clock.now()
-        move(BUILD, build, BuildState.QUEUED, actor=actor, reason=why, queued_at=queued_at, **freed)
+        LEASES.put_back(build, why, actor=actor, queued_at=clock.now())
         dispatch.forget(RUN_BUILD, build.pk)
         return
     ended = f"Given up after {build.attempts} attempts. {why}"
-    move(
-        BUILD,
-        build,
-        BuildState.FAILED,
-        actor=actor,
-        reason=ended,
-        finished_at=clock.now(),
-        **freed,
-    )
+    changes = {"finished_at": clock.now(), "lease_owner": "", "lease_expires_at": None}
+    move(BUILD, build, BuildState.FAILED, actor=actor, reason=ended, **changes)
     Build.objects.filter(pk=build.pk).update(reason=ended)
     build.reason = ended
-
-
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=LEASE_S)

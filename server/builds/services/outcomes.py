@@ -12,11 +12,10 @@ from inference_core.contract.build import BuildOutcome, ParityCertificate
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
 from server.builds.models import Artifact, Build, Certificate
-from server.builds.services.leases import return_build
+from server.builds.services.leases import LEASES, return_build
 from server.builds.services.queueing import wake_waiting
 from server.builds.states import BUILD, BuildState
 from server.lib import blobs, clock
-from server.lib.errors import Conflict
 from server.lib.states import move
 
 MAX_REASON = 4000
@@ -108,11 +107,7 @@ def close_build(build: Build, state: BuildState, actor: str, why: str, **changes
 
 def lock_lease(build: Build, owner: str) -> None:
     """Nobody else may have the lease: a worker that was thought dead comes too late."""
-    held = Build.objects.select_for_update().filter(
-        pk=build.pk, state=BuildState.LEASED, lease_owner=owner
-    )
-    if not held.exists():
-        raise Conflict(f"The lease of build {build.pk} was lost; its result is not used.")
+    LEASES.lock(build, owner)
 
 
 def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, ModelManifest]:

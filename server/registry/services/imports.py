@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -19,13 +18,17 @@ from server.config.celery import app
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
 from server.lib.fields import SLUG_PATTERN
-from server.lib.states import StaleState, move
+from server.lib.leases import Leases
+from server.lib.states import move
 from server.registry.models import ModelImport, ModelVersion, VisionModel
 from server.registry.services import lineage
 from server.registry.states import IMPORT, MAX_ATTEMPTS, ImportState
 
 LEASE_S = 600.0
 """Longer than an inspection may take, in which nothing is heard of its worker."""
+LEASES = Leases(
+    IMPORT, ModelImport, waiting=ImportState.QUEUED, held=ImportState.RUNNING, lease_s=LEASE_S
+)
 MAX_OPEN = 1000
 RESEND_AFTER_S = 60
 NUMBER = re.compile(r"[0-9]{1,9}|@[^/\s]{1,99}")
@@ -80,26 +83,18 @@ def lease_import(*, import_id: Any, owner: str) -> ModelImport | None:
     row = waiting.filter(pk=import_id, state=ImportState.QUEUED).first()
     if row is None:
         return None
-    changes: dict[str, Any] = {
-        "attempts": row.attempts + 1,
-        "lease_owner": owner,
-        "lease_expires_at": _lease_end(),
-        "step": "looking",
-    }
     try:
-        move(IMPORT, row, ImportState.RUNNING, actor=owner, **changes)
-    except (IntegrityError, StaleState):
+        is_taken = LEASES.take(row, owner, step="looking")
+    except IntegrityError:  # another one runs
+        is_taken = False
+    if not is_taken:
         cache.delete(_key(row.pk))  # the next sweep may tell a worker again
-        return None
-    return row
+    return row if is_taken else None
 
 
 def extend_lease(*, row: ModelImport, **progress: Any) -> None:
     """Store progress; Conflict where the import is no longer this worker's."""
-    held = ModelImport.objects.filter(
-        pk=row.pk, state=ImportState.RUNNING, lease_owner=row.lease_owner
-    )
-    if not held.update(lease_expires_at=_lease_end(), **progress):
+    if not LEASES.extend(row, row.lease_owner, **progress):
         raise Conflict("The import was taken from this worker, which was not heard of in time.")
 
 
@@ -139,25 +134,20 @@ def _key(import_id: UUID) -> str:
 
 def expire_imports() -> int:
     """Take back imports whose worker was not heard of in time; how many."""
-    late = ModelImport.objects.filter(state=ImportState.RUNNING, lease_expires_at__lt=clock.now())
-    return sum(_expire(row) for row in late)
+    return len(LEASES.expire(_take_back))
 
 
-def _expire(row: ModelImport) -> bool:
-    why = f"The worker {row.lease_owner} was not heard of in time."
-    if row.attempts >= MAX_ATTEMPTS:
-        fail_import(row=row, why=f"Given up after {row.attempts} attempts. {why}")
-        return True
-    try:
-        move(IMPORT, row, ImportState.QUEUED, actor=SYSTEM, reason=why, lease_owner="")
-    except StaleState:
-        return False
-    return True
+def _take_back(row: ModelImport, why: str) -> None:
+    if row.attempts < MAX_ATTEMPTS:
+        LEASES.put_back(row, why, actor=SYSTEM)
+        return
+    fail_import(row=row, why=f"Given up after {row.attempts} attempts. {why}")
 
 
 @transaction.atomic
 def _end(row: ModelImport, state: ImportState, why: str, **changes: Any) -> None:
-    """StaleState where it was taken from this worker meanwhile."""
+    """Conflict where it was taken from this worker meanwhile."""
+    LEASES.lock(row, row.lease_owner)
     actor, why = row.lease_owner or SYSTEM, why[:2000]
     changes |= {"lease_owner": "", "lease_expires_at": None, "finished_at": clock.now()}
     move(IMPORT, row, state, actor=actor, reason=why, **changes)
@@ -177,7 +167,3 @@ def _create(actor: str, **fields: Any) -> ModelImport:
     )
     transaction.on_commit(partial(send_import, row.pk))
     return row
-
-
-def _lease_end() -> datetime:
-    return clock.now() + timedelta(seconds=LEASE_S)

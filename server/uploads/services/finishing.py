@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import uuid
-from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +16,9 @@ from server.accounts import audit
 from server.accounts.actors import SYSTEM
 from server.lib import clock
 from server.lib.errors import Conflict, DomainError, Unavailable
+from server.lib.leases import Leases
 from server.lib.problem import problem_body
-from server.lib.states import StaleState, move
+from server.lib.states import move
 from server.uploads import dispatch, parts
 from server.uploads.kinds import KINDS
 from server.uploads.models import Upload
@@ -25,6 +26,9 @@ from server.uploads.states import MAX_ATTEMPTS, UPLOAD, UploadState
 
 LEASE_S = 900.0
 """Longer than the inspection of the largest model, and than reading the largest dataset."""
+LEASES = Leases(
+    UPLOAD, Upload, waiting=UploadState.RECEIVED, held=UploadState.INSPECTING, lease_s=LEASE_S
+)
 AT_ONCE = 1
 """Of all uploads: the threads of the default queue also run the schedule."""
 logger = logging.getLogger(__name__)
@@ -37,6 +41,14 @@ def inspect_upload(*, upload_id: UUID) -> None:
         dispatch.forget(upload_id)  # where another one is in hand, its turn comes
         return
     try:
+        _finish(upload)
+    except Conflict as error:
+        logger.warning("upload %s: %s", upload.pk, error.detail)
+
+
+def _finish(upload: Upload) -> None:
+    """Raises Conflict where the lease was lost meanwhile."""
+    try:
         result = _hand_over(upload)
     except (Unavailable, OSError) as error:
         logger.warning("upload %s could not be inspected: %s", upload.pk, error)
@@ -48,34 +60,23 @@ def inspect_upload(*, upload_id: UUID) -> None:
 
 
 def return_upload(upload: Upload, why: str) -> None:
-    """Let it be tried again, or refuse it after ``MAX_ATTEMPTS``."""
+    """Let it be tried again, or refuse it after ``MAX_ATTEMPTS``. Conflict: it is another's."""
     if upload.attempts < MAX_ATTEMPTS:
-        freed: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None}
-        _move_leased(upload, UploadState.RECEIVED, why, **freed)
+        with transaction.atomic():
+            LEASES.lock(upload, upload.lease_owner)
+            LEASES.put_back(upload, why, actor=SYSTEM)
+            transaction.on_commit(partial(dispatch.forget, upload.pk))
         return
     ended = f"Given up after {upload.attempts} attempts. {why} Upload it again."
     _refuse(upload, Unavailable(ended))
 
 
 def _lease(upload_id: UUID) -> Upload | None:
-    now = clock.now()
-    busy = Upload.objects.filter(state=UploadState.INSPECTING, lease_expires_at__gt=now)
     upload = Upload.objects.filter(pk=upload_id, state=UploadState.RECEIVED).first()
-    if upload is None or busy.count() >= AT_ONCE:
+    if upload is None or LEASES.count_alive() >= AT_ONCE:
         return None
-    try:
-        move(
-            UPLOAD,
-            upload,
-            UploadState.INSPECTING,
-            actor=SYSTEM,
-            attempts=upload.attempts + 1,
-            lease_owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
-            lease_expires_at=now + timedelta(seconds=LEASE_S),
-        )
-    except StaleState:
-        return None
-    return upload
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return upload if LEASES.take(upload, owner) else None
 
 
 def _hand_over(upload: Upload) -> str:
@@ -103,8 +104,16 @@ def _refuse(upload: Upload, error: DomainError) -> None:
 
 def _end(upload: Upload, state: UploadState, *, reason: str = "", **changes: Any) -> None:
     with transaction.atomic():
-        if not _move_leased(upload, state, reason, finished_at=clock.now(), **changes):
-            return
+        LEASES.lock(upload, upload.lease_owner)
+        move(
+            UPLOAD,
+            upload,
+            state,
+            actor=SYSTEM,
+            reason=reason,
+            finished_at=clock.now(),
+            **changes,
+        )
         audit.record(
             actor=upload.actor,
             action="refuse" if state == UploadState.REFUSED else "finish",
@@ -114,18 +123,9 @@ def _end(upload: Upload, state: UploadState, *, reason: str = "", **changes: Any
             after={"result": upload.result},
         )
         upload.parts.all().delete()
-    parts.forget_all(upload.pk)
+        transaction.on_commit(partial(_forget, upload.pk))
 
 
-def _move_leased(upload: Upload, state: UploadState, reason: str, **changes: Any) -> bool:
-    """Whether the lease was still this attempt's; a worker thought dead comes too late."""
-    with transaction.atomic():
-        held = Upload.objects.select_for_update().filter(
-            pk=upload.pk, state=UploadState.INSPECTING, lease_owner=upload.lease_owner
-        )
-        if not held.exists():
-            logger.warning("the lease of upload %s was lost", upload.pk)
-            return False
-        move(UPLOAD, upload, state, actor=SYSTEM, reason=reason, **changes)
-    dispatch.forget(upload.pk)
-    return True
+def _forget(upload_id: UUID) -> None:
+    dispatch.forget(upload_id)
+    parts.forget_all(upload_id)

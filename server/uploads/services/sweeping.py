@@ -12,7 +12,7 @@ from server.lib.states import StaleState, move
 from server.uploads import parts
 from server.uploads.dispatch import send_again
 from server.uploads.models import Upload
-from server.uploads.services.finishing import return_upload
+from server.uploads.services.finishing import LEASES, return_upload
 from server.uploads.states import UPLOAD, UploadState
 
 KEEP_D = 30
@@ -22,16 +22,10 @@ _LIMIT = 100
 
 def sweep_uploads() -> None:
     """Repeat what was lost, give up what was abandoned. May run at any time, and twice."""
-    _take_back()
+    LEASES.expire(return_upload)
     _expire()
     _forget_old()
     _send_next()
-
-
-def _take_back() -> None:
-    late = Upload.objects.filter(state=UploadState.INSPECTING, lease_expires_at__lt=clock.now())
-    for upload in late[:_LIMIT]:
-        return_upload(upload, "The worker that inspected it was not heard of again.")
 
 
 def _expire() -> None:

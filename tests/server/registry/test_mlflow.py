@@ -294,6 +294,23 @@ def test_a_worker_that_dies_after_it_stored_the_version_leaves_it_to_the_next(
     assert (row.state, row.attempts, row.version) == ("succeeded", 2, model.versions.get())
 
 
+def test_a_worker_that_was_thought_dead_cannot_end_what_another_one_has(
+    mlflow: Simulator, model: VisionModel
+) -> None:
+    row = ask(model, "2")
+    late = imports.lease_import(import_id=row.pk, owner="late")
+    assert late is not None
+    ModelImport.objects.update(lease_expires_at=clock.now())
+    imports.expire_imports()
+    imports.lease_import(import_id=row.pk, owner="next")
+
+    with pytest.raises(Conflict, match="was lost"):
+        imports.fail_import(row=late, why="It came too late.")
+
+    row.refresh_from_db()
+    assert (row.state, row.lease_owner, row.reason) == ("running", "next", "")
+
+
 def test_one_import_runs_at_a_time(mlflow: Simulator, model: VisionModel) -> None:
     first, second = ask(model, "1"), ask(model, "2")
     assert imports.lease_import(import_id=first.pk, owner="a") is not None

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from server.accounts.models import AuditEntry
@@ -14,7 +15,7 @@ from server.comparisons.dispatch import COMPARE
 from server.config.celery import app
 from server.datasets.models import DatasetVersion, Purpose
 from server.lib import clock
-from server.lib.errors import Unavailable
+from server.lib.errors import Conflict, Unavailable
 from server.registry.models import ModelVersion
 from server.uploads import kinds
 from server.uploads.dispatch import INSPECT
@@ -39,10 +40,15 @@ def seen(client: APIClient, upload: Upload) -> dict[str, Any]:
     return body
 
 
-def test_a_model_becomes_a_version_and_its_parts_go(releaser: APIClient, own_blobs: Any) -> None:
+def test_a_model_becomes_a_version_and_its_parts_go(
+    releaser: APIClient,
+    own_blobs: Any,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     upload = whole(releaser, notes="By night.", sha256=hashlib.sha256(onnx_bytes()).hexdigest())
     assert seen(releaser, upload)["state"] == "received"
-    inspect_upload(upload_id=upload.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        inspect_upload(upload_id=upload.pk)
     inspect_upload(upload_id=upload.pk)  # a message may come twice
     shown = seen(releaser, upload)
     assert (shown["state"], shown["problem"]) == ("done", None)
@@ -144,7 +150,8 @@ def test_a_worker_that_dies_is_followed_by_another(
     sweep_uploads()
     inspect_upload(upload_id=upload.pk)
     assert seen(releaser, upload)["state"] == "done"
-    finishing._refuse(dead, Unavailable("It comes too late."))
+    with pytest.raises(Conflict, match="was lost"):
+        finishing._refuse(dead, Unavailable("It comes too late."))
     assert seen(releaser, upload)["state"] == "done"
 
 
