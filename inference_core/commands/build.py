@@ -17,7 +17,7 @@ from inference_core.contract.build import BuildJob, BuildOutcome, BuildProgress,
 from inference_core.contract.words import Precision, RuntimeName
 from inference_core.errors import BadInput, CoreError, NotNow, RuntimeUnavailable
 from inference_core.files import read_document
-from inference_core.inspection.sandbox import drop_network
+from inference_core.inspection.sandbox import shut_in
 
 _EXIT_CODES = {"succeeded": 0, "refused": 1, "failed": 2}
 _AUTO = "auto"
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 succeeded, 1 refused by the parity gate, 2 bad input or nothing could be built."""
     with claim_stdout() as out:
         if args.job is not None:
-            drop_network()  # the model is a stranger's
+            shut_in(write=[args.job.parent])  # the model is a stranger's
             return _build([read_document(args.job, BuildJob)], out.write_message)
         jobs = _make_jobs(args)
         with open_bar() as bar:

@@ -10,7 +10,7 @@ from inference_core.commands.lines import claim_stdout
 from inference_core.contract.golden import PipelineJob, PipelineOutcome
 from inference_core.errors import CoreError, NotNow, RuntimeUnavailable
 from inference_core.files import read_document
-from inference_core.inspection.sandbox import drop_network
+from inference_core.inspection.sandbox import shut_in
 
 _EXIT_CODES = {"succeeded": 0, "refused": 1, "failed": 2}
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 every verdict agrees, 1 refused, 2 it could not be found out."""
-    drop_network()  # the models are strangers'
+    shut_in(write=[args.job.parent])  # the models are strangers'
     from inference_core.optimize.golden import run_check
 
     job = read_document(args.job, PipelineJob)

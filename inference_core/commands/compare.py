@@ -22,7 +22,7 @@ from inference_core.contract.compare import (
 from inference_core.contract.words import RuntimeName
 from inference_core.errors import BadInput, CoreError, NotFinite
 from inference_core.files import read_document
-from inference_core.inspection.sandbox import drop_network
+from inference_core.inspection.sandbox import shut_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 the artifact keeps the default limits, 1 it does not, 2 bad input."""
     if args.job is not None:
-        drop_network()  # the models are strangers'
+        shut_in(write=[args.job.parent])  # the models are strangers'
         return _compare_versions(args.job)
     if args.reference is None or args.artifact is None or args.dataset is None:
         raise BadInput("give REFERENCE, ARTIFACT and --dataset, or --job; see --help")

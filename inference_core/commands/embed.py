@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", type=Path, metavar="MODEL", help="an ONNX file with weights beside it")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="a file that is not there")
     add("--json", action="store_true", help="print an InspectionResult where it is refused")
-    add("--limits", action="store_true", help="give up the network first")
+    add("--limits", action="store_true", help="give up the network and other files first")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -24,7 +24,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.limits:
         from inference_core.inspection import sandbox
 
-        sandbox.drop_network()  # before onnx and numpy are imported: they start threads
+        # Before onnx and numpy are imported: they start threads.
+        sandbox.shut_in(read=[args.model.parent], write=[args.output.parent])
     from inference_core.inspection.embed import embed_weights
     from inference_core.inspection.problem import RefusedError
 

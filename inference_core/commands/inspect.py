@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("model", type=Path, metavar="MODEL", help="an ONNX file; of others little can be told")
     add("--manifest", type=Path, help="hold the model to it; default: the one beside the model")
     add("--json", action="store_true", help="print one InspectionResult, and what was recognised")
-    add("--limits", action="store_true", help="give up network, memory and files first")
+    add("--limits", action="store_true", help="give up network, other files and memory first")
     add("--skeleton", action="store_true", help="print the start of a manifest, to be filled in")
 
 
@@ -69,7 +69,7 @@ def _inspect(model: Path, manifest: ModelManifest | None, *, limits: bool) -> In
     from inference_core.inspection import sandbox
 
     if limits:
-        sandbox.drop_network()  # before onnx and numpy are imported: they start threads
+        sandbox.shut_in(read=[model])  # before onnx and numpy are imported: they start threads
     from inference_core.inspection.inspect import inspect_model
 
     if limits:

@@ -1,4 +1,4 @@
-"""Gives up the network and most resources before a foreign file is opened."""
+"""Gives up the network, all other files and most resources before a foreign file is opened."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import ctypes
 import logging
 import os
 import resource
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from inference_core.inspection import seccomp
+import inference_core
+from inference_core.inspection import landlock, seccomp
+from inference_core.inspection.landlock import Access
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +23,73 @@ OPEN_FILES = 64
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
+_CAPABILITY_VERSION = 0x20080522
+
+_SYSTEM = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt"),
+    *("/proc", "/sys", "/run/udev"),
+)
+_SETTINGS = (
+    *("ld.so.cache", "localtime", "nsswitch.conf", "passwd", "group", "alternatives"),
+    *("ssl/openssl.cnf", "OpenCL", "vulkan", "glvnd", "nvidia", "nv_tegra_release"),
+)
+"""Of /etc, what libraries look at; the rest of it may hold secrets."""
+_DEVICES = (
+    *("null", "zero", "full", "random", "urandom"),
+    *("nvidia*", "nvhost*", "nvmap", "nvgpu", "nvsci*", "host1x*", "dri", "accel", "kfd", "dxg"),
+    *("apex_*", "bus/usb"),
+)
+"""Below /dev: sources of numbers, and accelerators; neither disks nor memory that others share."""
+TOOLS = ("LINEWARDEN_LITERT_PYTHON",)
+"""Variables that name interpreters which a build starts."""
+
+
+def shut_in(*, read: Iterable[Path] = (), write: Sequence[Path] = ()) -> None:
+    """Leave this process no network, no capabilities, and only files that it is to work with.
+
+    Those are ``read`` and ``write``, files or folders, the folders for temporary files and caches
+    that the environment names, and the system's own, to be read. Where it names none, temporary
+    files go to the first of ``write``. What the kernel cannot refuse is told in the log. Call it
+    before anything starts a thread.
+    """
+    drop_network()
+    for folder in write[:1]:
+        os.environ.setdefault("TMPDIR", str(folder.absolute()))
+    grants = dict.fromkeys(map(Path, _SYSTEM), Access.READ)
+    grants |= dict.fromkeys((Path("/etc", name) for name in _SETTINGS), Access.READ)
+    devices = (path for name in _DEVICES for path in Path("/dev").glob(name))
+    grants |= dict.fromkeys(devices, Access.USE)
+    core = Path(inference_core.__file__).parent
+    grants[core.parent] = Access.READ_DIR  # where Python looks for it
+    grants |= dict.fromkeys((core, *_programs(), *read), Access.READ)
+    grants |= dict.fromkeys((*_scratch(), *write), Access.OWN)
+    if not landlock.keep_to(grants):
+        logger.warning("this process may still open other files: the kernel has no Landlock")
+    _drop_capabilities()
+
+
+def _programs() -> Iterator[Path]:
+    """This Python with its packages, that of tools, and where commands are looked for."""
+    yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix})
+    yield from (Path(path) for path in sys.path if path.endswith("-packages"))
+    for tool in (Path(os.environ[name]) for name in TOOLS if name in os.environ):
+        yield from {tool.parent.parent, tool.resolve().parent.parent}
+    yield from (path for path in map(Path, os.get_exec_path()) if len(path.parts) > 1)
+
+
+def _drop_capabilities() -> None:
+    """Leave root what any owner of its files may do: capset(2), for this thread and later ones."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    none = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+        logger.warning("capabilities were kept: %s", os.strerror(ctypes.get_errno()))
+
+
+def _scratch() -> Iterator[Path]:
+    if folder := os.environ.get("TMPDIR"):
+        yield Path(folder)
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(cache, "linewarden")
 
 
 def drop_network() -> bool:

@@ -19,8 +19,8 @@ from server.lib.lines import Lines, Tail
 
 POLL_S = 0.2
 CHUNK_BYTES = 64 * 1024
-TOOL_VARIABLES = ("LINEWARDEN_LITERT_PYTHON",)
-"""Paths of programs that a child needs and cannot find otherwise."""
+TOOL_VARIABLES = ("LINEWARDEN_LITERT_PYTHON", "XDG_CACHE_HOME")
+"""Paths that a child needs and cannot find otherwise: a program, and where to keep timings."""
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 

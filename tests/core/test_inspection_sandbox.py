@@ -116,3 +116,59 @@ waiting.set()
     )
 
     assert child.stdout.split() == ["True", "denied", "denied", "denied", "thread"], child.stderr
+
+
+FILES = """
+import os, pathlib, tempfile
+inside, outside = (pathlib.Path(tempfile.mkdtemp()) for _ in range(2))
+(inside / "a").mkdir()
+for folder in (inside, outside):
+    (folder / "there").write_text("there")
+sandbox.shut_in(write=[inside])
+def attempt(name, act):
+    try:
+        act()
+        print(name, "done")
+    except PermissionError:
+        print(name, "denied")
+"""
+
+
+def test_who_is_shut_in_reads_and_changes_nothing_outside() -> None:
+    child = run_child(
+        FILES
+        + """
+attempt("read", (outside / "there").read_text)
+attempt("list", lambda: list(outside.iterdir()))
+attempt("write", lambda: (outside / "new").write_text("new"))
+attempt("remove", (outside / "there").unlink)
+attempt("move", lambda: (inside / "there").rename(outside / "moved"))
+attempt("home", lambda: list(pathlib.Path("~").expanduser().iterdir()))
+attempt("others", lambda: pathlib.Path(f"/proc/{os.getppid()}/environ").read_bytes())
+"""
+    )
+
+    # A kernel without Landlock, or a host that keeps it back, is told of in the log instead.
+    if "the kernel has no Landlock" not in child.stderr:
+        denied = ("read", "list", "write", "remove", "move", "home", "others")
+        assert child.stdout.splitlines() == [f"{name} denied" for name in denied], child.stderr
+
+
+def test_who_is_shut_in_works_with_its_own_files_and_finds_what_python_needs() -> None:
+    child = run_child(
+        FILES
+        + """
+import subprocess, sys
+attempt("write", lambda: (inside / "new").write_text("new"))
+attempt("move", lambda: (inside / "new").rename(inside / "a" / "moved"))
+attempt("remove", (inside / "a" / "moved").unlink)
+attempt("null", lambda: pathlib.Path("/dev/null").write_text("nothing"))
+import onnx, numpy
+code = "import cv2, sqlite3; print('imported')"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
+"""
+    )
+
+    assert child.stdout.splitlines() == [
+        "write done", "move done", "remove done", "null done", "imported",
+    ], child.stderr  # fmt: skip
