@@ -49,11 +49,11 @@ def tell_left(*, check: PipelineCheck, why: str) -> None:
     PipelineCheck.objects.filter(pk=check.pk, state=CheckState.QUEUED).update(reason=why)
 
 
-def extend_check(*, check: PipelineCheck, owner: str, share: float) -> bool:
-    """Keep the lease; False where it is no longer ``owner``'s."""
+def extend_check(*, check: PipelineCheck, owner: str, **progress: float) -> bool:
+    """Keep the lease and store ``progress``; False where it is no longer ``owner``'s."""
     held = PipelineCheck.objects.filter(pk=check.pk, state=CheckState.LEASED, lease_owner=owner)
     until = clock.now() + timedelta(seconds=LEASE_S)
-    return held.update(lease_expires_at=until, share=share) == 1
+    return held.update(lease_expires_at=until, **progress) == 1
 
 
 def expire_checks() -> int:
