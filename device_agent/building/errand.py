@@ -149,9 +149,10 @@ class Building:
 
         if isinstance(offer, BuildOffer):
             return BuildWork(self._calls.lease_build(offer.turn))
+        targets = self._open_targets()  # before the lease: an attempt is not for waiting
         lease = self._calls.lease_check(offer.turn)
         try:
-            self._admit(lease)
+            self._admit(lease, targets)
         except AgentError as error:
             logger.warning("check %d is not judged here: %s", lease.check, error)
             reason = str(error)[:2000]
@@ -160,12 +161,11 @@ class Building:
             return None
         return CheckWork(lease)
 
-    def _admit(self, lease: CheckLease) -> None:
+    def _admit(self, lease: CheckLease, targets: SignedTargets) -> None:
         """No artifact is loaded that nobody has signed for this profile, whoever asks for it."""
         device = Device(self._profile(), 0)
         if lease.profile.name != device.profile:
             raise Rejected(f"the check is for {lease.profile.name}, not for {device.profile}")
-        targets = self._open_targets()
         for model in lease.models.values():
             signed = targets.find(artifact_path(device.profile, model.artifact_sha256))
             judge_leased(model, lease.profile.runtime, signed, device)

@@ -98,7 +98,7 @@ class Workshop(threading.Thread):
         bringer = Bringer(self._config, self._calls, place, folder, breathe=self._breathe)
         job = self._patiently(lambda: task.bring(bringer, self._rate_cap_bytes_s))
         python, environment = self._config.python, self._environment()
-        self._child = child = TurnChild(python, task.command, job, environment, task.read_event)
+        self._child = child = TurnChild(python, task, job, environment)
         child.cell = self._lock_in(child.pid, limit := self._memory_limit())
         outcome = self._watch(child, limit)
         child.end()
@@ -115,7 +115,7 @@ class Workshop(threading.Thread):
             self._breathe()
             if child.age_s > self._config.build_limit_s:
                 raise Stopped(
-                    f"{self._task.command} did not end within {self._config.build_limit_s:g} s"
+                    f"{self._task.what} did not end within {self._config.build_limit_s:g} s"
                 )
             self._weigh(child, limit_bytes)
             self._stop_wanted.wait(_TICK_S)
@@ -130,7 +130,7 @@ class Workshop(threading.Thread):
             return
         self._weighed_at = now
         if (size := child.rss_bytes()) > limit_bytes:
-            what = self._task.command
+            what = self._task.what
             raise Stopped(f"{what} holds {size} bytes of memory, {limit_bytes} are allowed")
 
     def _deliver(self, outcome: Outcome) -> None:
