@@ -79,7 +79,7 @@ def why_check_waits(check: PipelineCheck) -> str:
         return ""
     hosts = "; ".join(f"{host}: {problem}" for host, problem in sorted(check.asked.items()))
     asked = f" Hosts that sign cannot judge: {hosts}." if hosts else ""
-    return f"{why_it_waits(check.profile)}{asked}"
+    return f"{check.reason or why_it_waits(check.profile)}{asked}"
 
 
 def describe_check(check: PipelineCheck | None) -> str:
@@ -90,8 +90,9 @@ def describe_check(check: PipelineCheck | None) -> str:
         return f"golden cases judged by {check.device or 'a host'}: {WAITS_FOR_APPROVAL}"
     if waits_for_devices(check):
         return f"{WAITS_FOR_A_DEVICE}: {why_check_waits(check)}"
+    by = f" by {check.device}" if check.device else ""
     ended = {
-        str(CheckState.REFUSED): f"refused for {check.profile}: {check.reason}",
+        str(CheckState.REFUSED): f"refused for {check.profile}{by}: {check.reason}",
         str(CheckState.FAILED): f"golden cases not judged on {check.profile}: {check.reason}",
     }
     waiting = f": {check.reason}" if check.reason else ""

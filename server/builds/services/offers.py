@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from server.accounts.actors import SYSTEM
+from server.builds.checks.leases import tell_left
 from server.builds.checks.materials import why_not_on_a_device
 from server.builds.checks.states import CheckState
 from server.builds.models import Build, BuildTurn, PipelineCheck
@@ -56,7 +57,14 @@ def offer_checks(*, busy: Container[UUID]) -> list[BuildTurn]:
     )
     waiting = waiting.exclude(turns__in=_open_turns())
     rows = waiting.select_related("profile", "release__golden").order_by("pk")[:MAX_OFFERS]
-    return _offer_each((CheckWork(row) for row in rows if not why_not_on_a_device(row)), busy)
+    return _offer_each((CheckWork(row) for row in rows if _is_for_devices(row)), busy)
+
+
+def _is_for_devices(check: PipelineCheck) -> bool:
+    why = why_not_on_a_device(check)
+    if why != check.reason:
+        tell_left(check=check, why=why)
+    return not why
 
 
 def settle_turns() -> int:
