@@ -22,7 +22,7 @@ class OfferedCheck(OfferedTurn):
     def __init__(self, job: PipelineJob, *, turn: int = 1, lease_s: float = 60.0) -> None:
         super().__init__(turn, lease_s)
         self._job = job
-        self._models = {name: self._lease_model(model) for name, model in job.models.items()}
+        self.models = {name: self._lease_model(model) for name, model in job.models.items()}
         self._golden = tuple(map(self._lease_set, job.golden))
         self.outcomes: list[PipelineOutcome] = []
 
@@ -43,7 +43,7 @@ class OfferedCheck(OfferedTurn):
                 counter=job.counter,
                 profile=job.profile,
                 pipeline=job.pipeline,
-                models=self._models,
+                models=self.models,
                 golden=self._golden,
                 mm_per_px=job.mm_per_px,
             )

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from device_agent.admission import Device as Admitted
+from device_agent.admission import SignedTarget, judge_leased
+from device_agent.errors import Rejected
 from inference_core.contract.golden import PipelineJob
+from inference_core.contract.release import artifact_path
 from inference_core.contract.telemetry import Summary
+from inference_core.contract.words import RuntimeName
 from inference_core.datasets import read_dataset
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import Simulator
@@ -111,25 +116,40 @@ def test_it_judges_signed_artifacts_while_parts_are_judged_and_tells_every_case(
     assert (device.running, check.leases, check.returned) == (world.release.sha256, 1, [])
 
 
-@pytest.mark.parametrize(
-    ("custom", "why"),
-    [
-        (None, "nobody with a trusted key has signed"),
-        ({"runtime": "openvino"}, "was signed with runtime openvino"),
-    ],
-    ids=["unsigned", "signed as something else"],
-)
-def test_an_artifact_that_nobody_signed_for_this_is_never_fetched_and_the_turn_given_back(
-    world: World, custom: dict[str, Any] | None, why: str
+def test_an_artifact_that_nobody_signed_is_never_fetched_and_the_turn_given_back(
+    world: World,
 ) -> None:
-    if custom is not None:
-        world.sign_artifact(**custom)
     world.start()
     world.offer()
     world.device.wait(lambda: world.check.returned, "given back")
-    assert why in world.check.returned[0]
+    assert "nobody with a trusted key has signed" in world.check.returned[0]
     assert (world.check.fetched, world.check.outcomes) == ([], [])
     world.device.wait(world.is_left_clean, "nothing left behind")
+
+
+@pytest.mark.parametrize(
+    ("signed", "why"),
+    [
+        ({"length": 1}, "is not the file that the server asks for"),
+        ({"profile": "another"}, "is built for another"),
+        ({"kind": "certificate"}, "is signed as certificate"),
+        ({"runtime": "openvino"}, "was signed with runtime openvino"),
+        ({"source_sha256": "0" * 64}, "was signed with source 000"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_signed_as_something_else_is_not_judged(
+    tmp_path: Path, signed: dict[str, Any], why: str
+) -> None:
+    golden = write_patches(tmp_path / "golden", {"fine": FINE})
+    check = OfferedCheck(make_job(tmp_path, golden))
+    (model,) = check.models.values()
+    length = signed.pop("length", model.artifact_length)
+    custom = {"kind": "artifact", "profile": PROFILE, "runtime": "onnxruntime"} | signed
+    path = artifact_path(PROFILE, model.artifact_sha256)
+    target = SignedTarget(path, length, {"sha256": model.artifact_sha256}, custom)
+    with pytest.raises(Rejected, match=why):
+        judge_leased(model, RuntimeName.ONNXRUNTIME, target, Admitted(PROFILE, 0))
 
 
 def test_a_deployment_ends_it_at_once(world: World) -> None:

@@ -126,9 +126,12 @@ def _candidates(work: Work) -> list[Device]:
     fit = fit.exclude(build_turns__in=resting).exclude(build_turns__in=_open_turns())
     makers = work.find_makers()
     of_it = Q(**{f"build_turns__{name}": value for name, value in work.earlier.items()})
-    made_it = Case(When(pk__in=makers, then=Value(1)), default=Value(0))
-    ordered = fit.alias(turns=Count("build_turns", filter=of_it), made_it=made_it)
-    ordered = ordered.order_by("turns", "made_it", "serial").select_related("line")
+    fit = fit.annotate(turns=Count("build_turns", filter=of_it)).select_related("line")
+    order = ["turns", "serial"]
+    if makers:
+        fit = fit.alias(made_it=Case(When(pk__in=makers, then=Value(1)), default=Value(0)))
+        order.insert(1, "made_it")
+    ordered = fit.order_by(*order)
     able = [device for device in ordered if is_open(device.line.window, now)]
     if all(device.pk in makers for device in able) and _waits_for_others(work, makers, now):
         return []

@@ -23,7 +23,7 @@ from server.builds import dispatch, selectors, services
 from server.builds.checks import worker as checker
 from server.builds.checks.leases import expire_checks
 from server.builds.checks.queueing import queue_check
-from server.builds.checks.selectors import MAX_PASSES, newest_check
+from server.builds.checks.selectors import MAX_PASSES
 from server.builds.models import Artifact, Build, BuildTurn, PipelineCheck, ReleaseTarget
 from server.builds.services import offers
 from server.builds.states import BuildState, TurnEnd
@@ -34,7 +34,7 @@ from server.lib import blobs, clock
 from server.lib.errors import Conflict
 from server.registry.models import Release
 from server.registry.services import create_release
-from tests.core.golden.checks import DARK, FAINT, FINE, dull_model, write_patches
+from tests.core.golden.checks import DARK, FAINT, FINE, write_patches
 from tests.server import catalogue
 from tests.server.box import Box, make_box
 from tests.server.builds.certified import certify, stored_version, upload_folder
@@ -230,17 +230,6 @@ def test_the_builder_judges_at_once_where_there_is_no_other_device(
     box: Box, check: PipelineCheck
 ) -> None:
     assert offered(box).device_id == box.device_id
-
-
-def test_an_offer_is_withdrawn_when_a_host_of_ours_takes_the_check(
-    box: Box, check: PipelineCheck
-) -> None:
-    turn = offered(box)
-    checker.run_check(check.pk)
-    assert box.post(f"checks/{turn.pk}/lease", {}).status_code == 409
-    check.refresh_from_db()
-    assert (check.state, check.device, check.needs_approval) == ("succeeded", None, False)
-    assert BuildTurn.objects.get().ended == TurnEnd.WITHDRAWN
 
 
 # The lease
@@ -490,19 +479,6 @@ def test_a_device_may_be_doubted_and_two_that_contradict_need_a_person(
     assert releaser.post(API, doubt).status_code == 409
 
 
-def test_what_a_host_of_ours_refuses_is_refused_for_good(
-    box: Box, artifact: Artifact, profile: HardwareProfile, patches: DatasetVersion
-) -> None:
-    Artifact.objects.all().delete()
-    Build.objects.all().delete()
-    certify(artifact.version, profile, dull_model().SerializeToString())
-    release = make_release(patches)
-    checker.run_check(queue_check(release=release, profile=profile, actor="test").pk)
-    assert newest_check(release, profile).state == "refused"  # type: ignore[union-attr]
-    with pytest.raises(Conflict, match="not judged again"):
-        queue_check(release=release, profile=profile, actor="test", reason="I doubt it")
-
-
 # Hosts that cannot, and the last resort
 
 
@@ -537,15 +513,18 @@ def test_a_host_that_cannot_sends_a_check_on_and_is_asked_once(
     assert (foreign.state, foreign.passes, sent) == ("queued", MAX_PASSES, [])
 
 
-def test_a_host_that_can_takes_what_another_sent_on(
-    foreign: PipelineCheck, monkeypatch: pytest.MonkeyPatch
+def test_a_host_that_can_takes_what_another_sent_on_and_the_offer_is_withdrawn(
+    box: Box, foreign: PipelineCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checker.run_check(foreign.pk)
+    turn = offered(box)
     monkeypatch.setattr(checker.twins, "problem_of", lambda _: "")
     checker.run_check(foreign.pk)
     foreign.refresh_from_db()
-    assert (foreign.state, foreign.needs_approval) == ("succeeded", False)
+    assert (foreign.state, foreign.device, foreign.needs_approval) == ("succeeded", None, False)
     assert ReleaseTarget.objects.exists()
+    assert box.post(f"checks/{turn.pk}/lease", {}).status_code == 409
+    assert BuildTurn.objects.get().ended == TurnEnd.WITHDRAWN
 
 
 def test_a_person_answers_only_where_no_host_can_and_no_device_is_willing(
