@@ -22,9 +22,7 @@ def approve_check(
 
     Whoever does not believe the device has it judged again instead, see ``queue_check``.
     """
-    last = newest_check(release, profile)
-    rows = PipelineCheck.objects.select_for_update(of=("self",)).select_related("device")
-    check = rows.filter(pk=last and last.pk, state=CheckState.SUCCEEDED).first()
+    check = _lock(newest_check(release, profile))
     if check is None or not check.waits_for_approval:
         raise Conflict(f"No golden cases of {release} wait for approval on {profile}.")
     check.approved_at, check.approved_by = clock.now(), actor
@@ -44,3 +42,11 @@ def approve_check(
         },
     )
     return check
+
+
+def _lock(check: PipelineCheck | None) -> PipelineCheck | None:
+    """As it is now, where it has succeeded."""
+    if check is None:
+        return None
+    rows = PipelineCheck.objects.select_for_update(of=("self",)).select_related("device")
+    return rows.filter(pk=check.pk, state=CheckState.SUCCEEDED).first()

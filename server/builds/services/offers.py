@@ -116,26 +116,32 @@ def _offer_each(works: Iterable[Work], busy: Container[UUID]) -> list[BuildTurn]
 
 def _candidates(work: Work) -> list[Device]:
     """Devices that could begin now; those that had fewer turns at it first, makers after others."""
-    now = clock.now()
+    now, makers = clock.now(), work.find_makers()
+    ordered = _in_order(_at_leisure(work, now), work, makers)
+    able: list[Device] = [device for device in ordered if is_open(device.line.window, now)]
+    if all(device.pk in makers for device in able) and _waits_for_others(work, makers, now):
+        return []
+    return able
+
+
+def _at_leisure(work: Work, now: datetime) -> QuerySet[Device]:
+    """Online and willing, without a turn, and not one that has just turned this down."""
     fit = with_presence(willing_devices(work.profile), PresenceWord.ONLINE, now)
     resting = BuildTurn.objects.filter(
         **work.earlier,
         ended__in=[TurnEnd.DECLINED, TurnEnd.WITHDRAWN],
         ended_at__gt=now - timedelta(seconds=REST_S),
     )
-    fit = fit.exclude(build_turns__in=resting).exclude(build_turns__in=_open_turns())
-    makers = work.find_makers()
+    return fit.exclude(build_turns__in=resting).exclude(build_turns__in=_open_turns())
+
+
+def _in_order(fit: QuerySet[Device], work: Work, makers: frozenset[UUID]) -> QuerySet[Device]:
     of_it = Q(**{f"build_turns__{name}": value for name, value in work.earlier.items()})
-    fit = fit.annotate(turns=Count("build_turns", filter=of_it)).select_related("line")
-    order = ["turns", "serial"]
-    if makers:
-        fit = fit.alias(made_it=Case(When(pk__in=makers, then=Value(1)), default=Value(0)))
-        order.insert(1, "made_it")
-    ordered = fit.order_by(*order)
-    able = [device for device in ordered if is_open(device.line.window, now)]
-    if all(device.pk in makers for device in able) and _waits_for_others(work, makers, now):
-        return []
-    return able
+    fit = fit.alias(turns=Count("build_turns", filter=of_it)).select_related("line")
+    if not makers:
+        return fit.order_by("turns", "serial")
+    made_it = Case(When(pk__in=makers, then=Value(1)), default=Value(0))
+    return fit.alias(made_it=made_it).order_by("turns", "made_it", "serial")
 
 
 def _waits_for_others(work: Work, makers: frozenset[UUID], now: datetime) -> bool:
