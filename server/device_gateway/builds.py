@@ -33,8 +33,6 @@ from server.lib.messages import read_json
 
 MAX_BEAT_BYTES = 256 * 1024
 MAX_OUTCOME_BYTES = 2 * 1024 * 1024
-MAX_CASES_BYTES = 8 * 1024 * 1024
-"""An outcome of golden cases names up to some thousand pictures by their paths."""
 PIECE_TYPE = "application/octet-stream"
 
 
@@ -136,7 +134,7 @@ def outcome(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
 @for_device
 def outcome_of_check(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
     """``POST checks/…/outcome``: 422 where it is not of what the lease named."""
-    said = read_json(PipelineOutcome, read_body(request, max_bytes=MAX_CASES_BYTES))
+    said = read_json(PipelineOutcome, read_body(request, max_bytes=MAX_OUTCOME_BYTES))
     check = finish_check_turn(turn=turn_of(device, turn_id), outcome=said)
     return _answer(BuildClosing(state=check.state, reason=check.reason))
 

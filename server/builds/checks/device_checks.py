@@ -40,14 +40,14 @@ class _Named:
 
 
 def require_as_named(lease: CheckLease, outcome: PipelineOutcome) -> None:
-    """CheckOutcomeError where a device tells of other cases, or under other terms, than named.
-
-    What could not be found out has no cases.
-    """
-    if outcome.outcome == "failed":
-        return
+    """CheckOutcomeError where a device tells of other cases, or under other terms, than named."""
     sets = {one.key: one for one in _named_sets(lease)}
-    _require(outcome.cases == _count(sets.values()), "another number of cases was judged.")
+    count = _count(sets.values())
+    if outcome.outcome == "failed":
+        _require(0 <= outcome.cases <= count, "another number of cases was judged.")
+        _require(not outcome.differing_count and not outcome.differing, "it tells what differs.")
+        return
+    _require(outcome.cases == count, "another number of cases was judged.")
     if outcome.outcome == "refused":
         _require_refusal(outcome, sets)
     elif outcome.certificate is not None:  # its absence is told of where every outcome is checked
@@ -81,7 +81,7 @@ def _read(leased: LeasedSet) -> _Named:
 def _require_refusal(outcome: PipelineOutcome, sets: dict[Key, _Named]) -> None:
     told, count = outcome.differing, outcome.differing_count
     _require(bool(outcome.reason.strip()), "a refusal without a reason.")
-    _require(count <= outcome.cases, "more cases differ than were judged.")
+    _require(0 <= count <= outcome.cases, "more cases differ than were judged.")
     _require(len(told) == min(count, MAX_TOLD_CASES), "the differing cases are not all told.")
     _require(not any(case.agrees for case in told), "a case is said to differ, and does not.")
     _require_pictures(told, sets)

@@ -31,6 +31,7 @@ def queue_check(
     """
     last = newest_check(release, profile)
     if last is not None and last.state in CHECK.open:
+        ask_hosts_again(check=last, actor=actor)
         return last
     reason = reason.strip()
     _refuse_known(release, profile, last)
@@ -52,6 +53,26 @@ def queue_check(
             )
             transaction.on_commit(partial(send_check, check))
     return check
+
+
+@transaction.atomic
+def ask_hosts_again(*, check: PipelineCheck, actor: str) -> None:
+    """Forget what hosts said that could not judge; nothing where they are still asked."""
+    if check.state != CheckState.QUEUED or is_for_hosts(check):
+        return
+    queued = PipelineCheck.objects.filter(pk=check.pk, state=CheckState.QUEUED)
+    if not queued.update(asked={}, passes=0):
+        return
+    audit.record(
+        actor=actor,
+        action="ask_hosts",
+        subject="pipeline_check",
+        subject_id=str(check.pk),
+        before={"asked": check.asked},
+    )
+    check.asked, check.passes = {}, 0
+    dispatch.forget(RUN_CHECK, check.pk)
+    transaction.on_commit(partial(send_check, check))
 
 
 def add_check(

@@ -419,6 +419,10 @@ def test_a_refusal_must_tell_cases_that_were_named(
         {"differing_count": 1, "differing": [{**differs, "artifact": "fail"}]},
         {"differing_count": 1, "differing": [{**differs, "image": "images/none.png"}]},
         {"reason": " "},
+        {"differing_count": -1},
+        {"outcome": "failed", "cases": -1},
+        {"outcome": "failed", "cases": 10**30},
+        {"outcome": "failed", "differing_count": 1},
     )
     for changes in wrong:
         lease = leased(box)
@@ -511,6 +515,10 @@ def test_a_host_that_cannot_sends_a_check_on_and_is_asked_once(
     why = "there is no such board here"
     assert foreign.asked == {"host-a": why, "host-b": why}
     assert (foreign.state, foreign.passes, sent) == ("queued", MAX_PASSES, [])
+    with django_capture_on_commit_callbacks(execute=True):
+        queue_check(release=foreign.release, profile=foreign.profile, actor="user:ada")
+    foreign.refresh_from_db()
+    assert (foreign.asked, sent) == ({}, [("server.builds.tasks.check_pipeline", "sign")])
 
 
 def test_a_host_that_can_takes_what_another_sent_on_and_the_offer_is_withdrawn(
