@@ -124,7 +124,7 @@ class Report(Message):
     agent_version: str = ""
     variant: Slug | None = added(None, description="The arm of an experiment that it keeps to.")
     shadow_sha256: Sha256 | None = added(None, description="The release that runs in the shadow.")
-    may_build: bool = added(False, description="Willing to build for its own profile.")
+    may_build: bool = added(False, description="Willing to build and judge for its own profile.")
 
 
 class ProbationLimits(Message):
