@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.test import Client
 from django.urls import reverse
 
+from server.builds.checks.selectors import MAX_PASSES
 from server.builds.models import BuildTurn, PipelineCheck
 from server.builds.states import TurnEnd, TurnState
 from server.fleet.models import BuiltOn, HardwareProfile
@@ -136,3 +137,11 @@ def test_a_refusal_by_a_device_may_be_doubted_with_a_reason(world: World, sign_i
     text = words_of(client, "release", check.release.name)
     assert "Waits for a device of this profile to judge its golden cases" in text
     assert "check 1" in text
+    assert "Nobody can judge" not in text
+    queued = check.release.checks.filter(state="queued")
+    queued.update(passes=MAX_PASSES, asked={"builder-1": "no TensorRT"})
+    text = words_of(client, "release", check.release.name)
+    assert "Nobody can judge on x86-openvino" in text
+    assert "builder-1: no TensorRT" in text
+    client.post(address, {"profile": "x86-openvino"})
+    assert queued.get().asked == {}
