@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -23,7 +23,10 @@ from inference_core.contract.release import (
     certificate_path,
     release_path,
 )
-from inference_core.contract.words import FailureCause
+from inference_core.contract.words import FailureCause, RuntimeName
+
+if TYPE_CHECKING:  # with all that it imports, which a device that builds nothing does not pay
+    from inference_core.contract.device_check import LeasedModel
 
 Kind = Literal["release", "artifact", "certificate", "agent"]
 
@@ -131,6 +134,25 @@ def judge_artifact(artifact: ArtifactRef, custom: TargetCustom) -> None:
     for name, signed, pinned in pairs:
         if signed is not None and signed != pinned:
             raise _untrusted(f"{path} was signed with {name} {signed}, the release pins {pinned}")
+
+
+def judge_leased(
+    model: LeasedModel, runtime: RuntimeName, signed: SignedTarget | None, device: Device
+) -> None:
+    """Refuse an artifact that is to be judged here, where its own signed target is another one.
+
+    The release is not signed yet; no byte is loaded all the same that nobody has signed.
+    """
+    path = artifact_path(device.profile, model.artifact_sha256)
+    wanted = TargetRef(path=path, sha256=model.artifact_sha256, length=model.artifact_length)
+    custom = judge_target("artifact", wanted, signed, device)
+    pairs = (
+        ("source", custom.source_sha256, model.source_sha256),
+        ("runtime", custom.runtime, runtime),
+    )
+    for name, vouched, leased in pairs:
+        if vouched is not None and vouched != leased:
+            raise _untrusted(f"{path} was signed with {name} {vouched}, the check names {leased}")
 
 
 def judge_certificate(content: bytes, artifact: ArtifactRef, device: Device) -> None:

@@ -93,7 +93,7 @@ class Config(BaseModel):
         default=900.0, ge=1, le=86_400, description="A new agent unproven by then ends itself."
     )
 
-    may_build: bool = Field(default=False, description="Build for its profile when it is idle.")
+    may_build: bool = Field(default=False, description="Build and judge for its profile when idle.")
     build_memory_bytes: int | None = Field(
         default=None, gt=0, description="None: half of what is free when a build begins."
     )

@@ -45,7 +45,7 @@ from device_agent.update.proof import Proof
 from inference_core.contract.device import DeviceConfig
 
 if TYPE_CHECKING:
-    from device_agent.building.calls import BuildCalls
+    from device_agent.building.calls import TurnCalls
 
 
 class Parts:
@@ -200,14 +200,16 @@ class Parts:
         return Building(
             self._config,
             surroundings=surroundings,
-            new_calls=self._new_build_calls,
+            new_calls=self._new_turn_calls,
             lock_in=self.supervisor.lock_in,
+            open_targets=lambda: self.loop.open_targets(),  # noqa: PLW0108 - it comes later
+            profile=lambda: self.identity.enrolment.profile if self.identity.enrolment else "",
         )
 
-    def _new_build_calls(self) -> BuildCalls:
-        from device_agent.building.calls import BuildCalls  # most boxes never build
+    def _new_turn_calls(self) -> TurnCalls:
+        from device_agent.building.calls import TurnCalls  # most boxes never build
 
-        return BuildCalls(self._config, self.identity, self.journal.raise_time_floor)
+        return TurnCalls(self._config, self.identity, self.journal.raise_time_floor)
 
     def _make_courier(self) -> Courier:
         return Courier(

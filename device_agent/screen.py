@@ -118,7 +118,8 @@ def _inference(status: Status, is_running: bool) -> Iterator[Line]:
         yield ("Shadow", f"{_short(status.shadow_sha256)}  {name}".rstrip(), "")
     if is_running and status.build:
         share = _bar(status.build.share)
-        yield ("Build", f"{share}  {status.build.step} (build {status.build.build})", "wait")
+        name, step = f"{status.build.what} {status.build.build}", status.build.step
+        yield (status.build.what.capitalize(), f"{share}  {step} ({name})", "wait")
     yield ("Previous", _short(status.previous_sha256), "")
     for camera in status.cameras:
         state = camera.state or "unknown"

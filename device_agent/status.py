@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from pydantic import ValidationError
 
@@ -34,11 +34,12 @@ class Download(Message):
 
 
 class BuildStatus(Message):
-    """A build on this very box: its number at the server, and how far it is."""
+    """A build, or a check of golden cases, on this very box: its number, and how far it is."""
 
     build: int
     step: str
     share: float
+    what: Literal["build", "check"] = "build"
 
 
 class Status(Message):

@@ -56,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("releases/<str:name>/", releases.release, name="release"),
     path("trust/", trust.trust, name="trust"),
     path("releases/<str:name>/judge/", releases.judge, name="judge-release"),
+    path("releases/<str:name>/approve/", releases.approve, name="approve-release"),
     path("releases/<str:name>/waive/", releases.waive, name="waive-release"),
     path("rollouts/", rollouts.rollouts, name="rollouts"),
     path("rollouts/<uuid:rollout_id>/", rollouts.rollout, name="rollout"),

@@ -1,1 +1,1 @@
-"""Builds on the device itself, in its idle window."""
+"""Builds and golden cases on the device itself, in its idle window."""

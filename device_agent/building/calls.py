@@ -1,4 +1,7 @@
-"""What a device says to the server of a build of its own: one method a call."""
+"""What a device says to the server in a turn of its own: one method a call.
+
+``place`` is where the server has the turn: ``builds/7``, or ``checks/7`` for golden cases.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,34 @@ from inference_core.contract.device_build import (
     BuildReason,
     PieceReply,
 )
+from inference_core.contract.device_check import CheckLease
+from inference_core.contract.golden import PipelineOutcome
 
 
-class BuildCalls(Gateway):
+class TurnCalls(Gateway):
     """As every gateway: ``Unavailable`` is later, ``Rejected`` is never again as it is."""
 
-    def lease(self, turn: int) -> BuildLease:
+    def lease_build(self, turn: int) -> BuildLease:
         """Take an offer; asking again gives the same. ``Rejected``: it is over."""
         answer = self._call("POST", f"/builds/{turn}/lease", b"{}")
         return self._exchange.parse(BuildLease, answer)
 
-    def decline(self, turn: int, reason: str) -> None:
+    def lease_check(self, turn: int) -> CheckLease:
+        """The same for golden cases."""
+        answer = self._call("POST", f"/checks/{turn}/lease", b"{}")
+        return self._exchange.parse(CheckLease, answer)
+
+    def decline(self, place: str, reason: str) -> None:
         """Leave an offer to another device."""
-        self._give(turn, "decline", reason)
+        self._give(place, "decline", reason)
 
-    def give_back(self, turn: int, reason: str) -> None:
-        """Give a build back that has begun."""
-        self._give(turn, "return", reason)
+    def give_back(self, place: str, reason: str) -> None:
+        """Give back what has begun."""
+        self._give(place, "return", reason)
 
-    def beat(self, turn: int, beat: BuildBeat) -> None:
+    def beat(self, place: str, beat: BuildBeat) -> None:
         """Keep the lease. ``Rejected``: it is lost."""
-        self._call("POST", f"/builds/{turn}/progress", beat.to_json())
+        self._call("POST", f"/{place}/progress", beat.to_json())
 
     def received(self, turn: int) -> int:
         """How many bytes of the artifact the server has."""
@@ -50,30 +60,30 @@ class BuildCalls(Gateway):
         answer = self._call("PATCH", f"/builds/{turn}/artifact", content, headers=headers)
         return self._exchange.parse(PieceReply, answer).received
 
-    def conclude(self, turn: int, outcome: BuildOutcome) -> BuildClosing:
-        """Say what came of the build; a repeat is free."""
-        answer = self._call("POST", f"/builds/{turn}/outcome", outcome.to_json())
+    def conclude(self, place: str, outcome: BuildOutcome | PipelineOutcome) -> BuildClosing:
+        """Say what came of it; a repeat is free."""
+        answer = self._call("POST", f"/{place}/outcome", outcome.to_json())
         return self._exchange.parse(BuildClosing, answer)
 
     def open_part(
-        self, turn: int, sha256: str, *, offset: int = 0
+        self, place: str, sha256: str, *, offset: int = 0
     ) -> AbstractContextManager[requests.Response]:
-        """Stream a file that the build needs; see ``open_file``."""
-        return self.open_at(f"/builds/{turn}/files/{sha256}", offset=offset)
+        """Stream a file that the turn needs; see ``open_file``."""
+        return self.open_at(f"/{place}/files/{sha256}", offset=offset)
 
-    def _give(self, turn: int, verb: str, reason: str) -> None:
-        self._call("POST", f"/builds/{turn}/{verb}", BuildReason(reason=reason[:2000]).to_json())
+    def _give(self, place: str, verb: str, reason: str) -> None:
+        self._call("POST", f"/{place}/{verb}", BuildReason(reason=reason[:2000]).to_json())
 
 
-class SourceFiles:
-    """The model of a build, as ``Downloader`` wants files: named by a digest before the name."""
+class TurnFiles:
+    """Files of a turn, as ``Downloader`` wants files: named by a digest before the name."""
 
-    def __init__(self, calls: BuildCalls, turn: int) -> None:
-        self._calls, self._turn = calls, turn
+    def __init__(self, calls: TurnCalls, place: str) -> None:
+        self._calls, self._place = calls, place
 
     @contextmanager
     def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
         """As ``RemoteFiles`` promises."""
         sha256 = path.rpartition("/")[2].partition(".")[0]
-        with self._calls.open_part(self._turn, sha256, offset=offset) as response:
+        with self._calls.open_part(self._place, sha256, offset=offset) as response:
             yield response

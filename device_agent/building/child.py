@@ -1,4 +1,4 @@
-"""The child that builds: last in every queue of the box, and gone with all that it started."""
+"""The child that builds or judges: last in every queue of the box, and gone with all of it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol, Union
 
 import psutil
 from pydantic import ValidationError
 
 from device_agent.inference.child import Cell
 from device_agent.log import logger
-from inference_core.contract.build import BUILD_EVENT, BuildOutcome, BuildProgress
+from inference_core.contract.build import BuildOutcome, BuildProgress
 from inference_core.contract.device_build import MAX_BUILD_LOG
+from inference_core.contract.golden import PipelineOutcome, PipelineProgress
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
 
 _NICENESS = 19
@@ -25,19 +27,40 @@ _OOM_SCORE_ADJ = 1000
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
-class BuildChild:
-    """``python -m inference_core build --job``; what it says goes to files, and is read there."""
+Event = Union[BuildProgress, BuildOutcome, PipelineProgress, PipelineOutcome]
+_STEP = "judge"
+"""What a child does that judges: it tells of no steps."""
 
-    def __init__(self, python: str, job: Path, environment: Mapping[str, str]) -> None:
+
+class Task(Protocol):
+    """What a child is for."""
+
+    @property
+    def command(self) -> str:
+        """Of ``python -m inference_core``; it takes ``--job``."""
+
+    @property
+    def what(self) -> str:
+        """For people: "the build"."""
+
+    def read_event(self, line: bytes) -> Event:
+        """What a line of it says; raises ``ValidationError``."""
+
+
+class TurnChild:
+    """``python -m inference_core COMMAND --job``; what it says goes to files, and is read there."""
+
+    def __init__(self, python: str, task: Task, job: Path, environment: Mapping[str, str]) -> None:
         folder = job.parent
         self.cell: Cell | None = None
-        self.outcome: BuildOutcome | None = None
+        self.outcome: BuildOutcome | PipelineOutcome | None = None
         self.step, self.share, self.log = "", 0.0, ""
+        self._task = task
         self._events, self._errors = folder / "events", folder / "errors"
         self._read_to, self._begun_at = 0, time.monotonic()
         with self._events.open("wb") as events, self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                [python, "-m", "inference_core", "build", "--job", str(job)],
+                [python, "-m", "inference_core", task.command, "--job", str(job)],
                 cwd=folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -66,13 +89,14 @@ class BuildChild:
         """Take in what it has said since the last call."""
         for line in self._new_lines():
             try:
-                event = BUILD_EVENT.validate_json(line)
+                event = self._task.read_event(line)
             except ValidationError:
                 self._note(line.decode(errors="replace")[:1000])
                 continue
-            if isinstance(event, BuildProgress):
-                self.step, self.share = event.step, event.share
-                self._note(f"{event.share:4.0%}  {event.step}: {event.detail}")
+            if isinstance(event, (BuildProgress, PipelineProgress)):
+                self.step = event.step if isinstance(event, BuildProgress) else _STEP
+                self.share = event.share
+                self._note(f"{event.share:4.0%}  {self.step}: {event.detail}")
             else:
                 self.outcome = event
                 self._note(f"{event.outcome}: {event.reason}")
@@ -91,10 +115,10 @@ class BuildChild:
         """Of one that ended without an outcome."""
         code = self._process.poll()
         if self.cell is not None and self.cell.has_killed:
-            return "the build needed more memory than it may have"
+            return f"{self._task.what} needed more memory than it may have"
         if code is not None and code < 0:
-            return f"the build was killed by {signal.Signals(-code).name}"
-        return f"the build ended with status {code} and no outcome: {self._last_words()}"
+            return f"{self._task.what} was killed by {signal.Signals(-code).name}"
+        return f"{self._task.what} ended with status {code} and no outcome: {self._last_words()}"
 
     def end(self) -> None:
         """Kill whatever is left of it and of its children."""
@@ -136,4 +160,4 @@ def _humble(pid: int) -> None:
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         psutil.Process(pid).ionice(psutil.IOPRIO_CLASS_IDLE)
     except (OSError, psutil.Error) as error:
-        logger.warning("the build %d keeps its rank: %s", pid, error)
+        logger.warning("the child %d keeps its rank: %s", pid, error)

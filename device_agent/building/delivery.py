@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from device_agent.building.calls import BuildCalls
+from device_agent.building.calls import TurnCalls
 from device_agent.errors import Rejected, Unavailable
 from inference_core.contract.build import BuildOutcome
 from inference_core.contract.device_build import MAX_PIECE_BYTES, BuildClosing
@@ -18,7 +18,7 @@ _LEAST_PIECE_BYTES = 16 * 1024
 
 
 def deliver(
-    calls: BuildCalls,
+    calls: TurnCalls,
     turn: int,
     outcome: BuildOutcome,
     *,
@@ -32,11 +32,11 @@ def deliver(
     """
     if outcome.artifact_path is not None:
         _send(calls, turn, Path(outcome.artifact_path), rate_cap_bytes_s, breathe)
-    return calls.conclude(turn, outcome.model_copy(update={"artifact_path": None}))
+    return calls.conclude(f"builds/{turn}", outcome.model_copy(update={"artifact_path": None}))
 
 
 def _send(
-    calls: BuildCalls,
+    calls: TurnCalls,
     turn: int,
     path: Path,
     rate_cap_bytes_s: int | None,

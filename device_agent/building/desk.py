@@ -1,22 +1,39 @@
-"""Where a build works on the disk, and the note of the turn that has begun."""
+"""Where a turn works on the disk, and the note of the one that has begun."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
 from device_agent.files import make_folder, write_atomically
 from inference_core.contract.base import Message
 
+Room = Literal["builds", "checks"]
+"""Below which address the calls of a turn lie: it builds, or it judges golden cases."""
+
+VERBS: dict[Room, str] = {"builds": "built", "checks": "judged golden cases"}
+
 
 class BegunTurn(Message):
     """A turn whose lease was asked for; ``reason`` is what to give it back with."""
 
     turn: int
-    reason: str = "the agent was interrupted while it built"
+    room: Room = "builds"
+    reason: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the server has it, for example ``builds/7``."""
+        return f"{self.room}/{self.turn}"
+
+    @property
+    def why(self) -> str:
+        """The reason, or that of a turn that nobody could end."""
+        return self.reason or f"the agent was interrupted while it {VERBS[self.room]}"
 
 
 class Desk:
@@ -27,10 +44,10 @@ class Desk:
         self._note = folder / "turn.json"
         self.work = folder / "work"
 
-    def begin(self, turn: int) -> None:
+    def begin(self, begun: BegunTurn) -> None:
         """Write down, before the lease is asked for, that this turn is ours to end."""
         make_folder(self._folder)
-        self.note(BegunTurn(turn=turn))
+        self.note(begun)
 
     def note(self, begun: BegunTurn) -> None:
         """Replace the note."""

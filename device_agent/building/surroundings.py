@@ -1,4 +1,4 @@
-"""What speaks against building now: anything on this box that matters more."""
+"""What speaks against a turn now: anything on this box that matters more."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class Surroundings:
     def still_wants(self, turn: int) -> bool:
         """Whether the newest goal that the server gave still has this turn."""
         goal = self.journal.goal
-        return goal is not None and goal.build is not None and goal.build.turn == turn
+        offers = (goal.build, goal.check) if goal is not None else ()
+        return any(offer is not None and offer.turn == turn for offer in offers)
 
     def obstacle(self) -> str | None:
-        """Why no build may run now, or None. One rule for all: it ends and is given back."""
+        """Why no turn may go on now, or None. One rule for all: it ends and is given back."""
         if self.journal.hand is not None:
             return "a deployment is in hand"
         goal = self.journal.goal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,7 +16,8 @@ from fleet_ui.reads.rollouts import rollout_rows
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
-from server.builds.checks.queueing import queue_check
+from server.builds.checks.approving import approve_check
+from server.builds.checks.queueing import MAX_REASON, queue_check
 from server.builds.checks.waiving import waive_check
 from server.fleet.models import HardwareProfile
 from server.rollouts.selectors.rollouts import rollouts_for
@@ -51,10 +53,26 @@ def release(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @page
 def judge(request: HttpRequest, name: str) -> HttpResponse:
-    """Have the golden cases judged again where it could not be found out."""
+    """Have the golden cases judged again: they were not found out, or a device is doubted."""
     found, profile = reads.release_named(name), _profile_to_judge(request)
     with told(request, f"The golden cases of {found} will be judged again on {profile}."):
-        queue_check(release=found, profile=profile, actor=actor_of(request))
+        queue_check(
+            release=found, profile=profile, actor=actor_of(request), reason=_reason(request)
+        )
+    return redirect("release", name=name)
+
+
+@require_POST
+@page
+def approve(request: HttpRequest, name: str) -> HttpResponse:
+    """Believe the device that judged the golden cases, with a reason for the record."""
+    found, profile = reads.release_named(name), _profile_to_judge(request)
+    reason = _reason(request)[:MAX_REASON]
+    if not reason:
+        messages.error(request, "Give a reason: it stays with the release.")
+        return redirect("release", name=name)
+    with told(request, f"Approved: {found} is signed for {profile} within moments."):
+        approve_check(release=found, profile=profile, reason=reason, actor=actor_of(request))
     return redirect("release", name=name)
 
 
@@ -65,12 +83,13 @@ def waive(request: HttpRequest, name: str) -> HttpResponse:
     found, profile = reads.release_named(name), _profile_to_judge(request)
     with told(request, f"{found} will be signed for {profile} without a golden certificate."):
         waive_check(
-            release=found,
-            profile=profile,
-            reason=request.POST.get("reason", "").replace("\0", ""),
-            actor=actor_of(request),
+            release=found, profile=profile, reason=_reason(request), actor=actor_of(request)
         )
     return redirect("release", name=name)
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "").replace("\0", "").strip()
 
 
 def _profile_to_judge(request: HttpRequest) -> HardwareProfile:

@@ -9,9 +9,17 @@ from django.db.models import Count, QuerySet
 from fleet_ui.access import Sites, within
 from inference_core.contract.golden import PipelineCase, PipelineCertificate
 from inference_core.contract.release import release_path
-from server.builds.checks.selectors import checks_of
-from server.builds.checks.states import CHECK
-from server.builds.models import PipelineCheck, ReleaseTarget
+from server.builds.checks.queueing import is_doubtable
+from server.builds.checks.selectors import (
+    checks_of,
+    earlier_checks,
+    turns_at_check,
+    waits_for_devices,
+    why_check_waits,
+)
+from server.builds.checks.states import CHECK, CheckState
+from server.builds.checks.waiving import is_waivable
+from server.builds.models import BuildTurn, PipelineCheck, ReleaseTarget
 from server.fleet.models import HardwareProfile, Presence
 from server.lib.errors import NotFound
 from server.registry.models import Release
@@ -31,15 +39,58 @@ class TargetRow:
     @property
     def word(self) -> str:
         """The state of its check for people."""
+        if self.waits_for_approval:
+            return "not approved"
         words = {"queued": "waits", "leased": "being judged", "succeeded": "agrees"}
         state = self.check.state if self.check is not None else ""
         return words.get(state, state)
 
     @property
+    def tone_word(self) -> str:
+        """What the chip of its check is coloured by."""
+        return "waiting" if self.waits_for_approval else self.check.state if self.check else ""
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether a person must believe the device that judged, before it is signed."""
+        check = self.check
+        is_judged = check is not None and check.state == CheckState.SUCCEEDED
+        return is_judged and check is not None and check.waits_for_approval
+
+    @property
+    def waits_for_device(self) -> str:
+        """What it waits for, where devices judge; empty where it does not."""
+        check = self.check
+        return why_check_waits(check) if check is not None and waits_for_devices(check) else ""
+
+    @property
+    def is_doubtable(self) -> bool:
+        """Whether it may be judged again because only a device has said so."""
+        return self.check is not None and is_doubtable(self.check)
+
+    @property
+    def is_waivable(self) -> bool:
+        """Whether a person may answer for it."""
+        return self.check is not None and self.target is None and is_waivable(self.check)
+
+    @property
+    def turns(self) -> list[BuildTurn]:
+        """Devices that were asked to judge, the newest first."""
+        return list(turns_at_check(self.check)) if self.check is not None else []
+
+    @property
+    def earlier(self) -> list[PipelineCheck]:
+        """What was said before, and was doubted or could not be found out; the newest first."""
+        return list(earlier_checks(self.check)) if self.check is not None else []
+
+    @property
     def is_moving(self) -> bool:
         """Whether it may still be signed without anybody's doing."""
         is_unsigned = self.target is None and not self.why
-        return is_unsigned and (self.check is None or self.check.state in CHECK.open)
+        check = self.check
+        if not is_unsigned or self.is_waivable:
+            return False
+        return check is None or check.state in CHECK.open or check.may_be_signed
 
     @property
     def certificate(self) -> PipelineCertificate | None:

@@ -124,7 +124,7 @@ class Report(Message):
     agent_version: str = ""
     variant: Slug | None = added(None, description="The arm of an experiment that it keeps to.")
     shadow_sha256: Sha256 | None = added(None, description="The release that runs in the shadow.")
-    may_build: bool = added(False, description="Willing to build for its own profile.")
+    may_build: bool = added(False, description="Willing to build and judge for its own profile.")
 
 
 class ProbationLimits(Message):
@@ -185,6 +185,15 @@ class BuildOffer(Message):
     download_bytes: int = Field(ge=0, description="Of the model and both sets.")
 
 
+class CheckOffer(Message):
+    """In a goal: this device may judge the golden cases of a release for its profile now."""
+
+    turn: int = Field(ge=1)
+    check: int = Field(ge=1)
+    runtime: RuntimeName
+    download_bytes: int = Field(ge=0, description="Of models, artifacts and golden sets.")
+
+
 class Goal(Message):
     """What the device should run. ``generation`` only grows; the highest one wins."""
 
@@ -203,6 +212,7 @@ class Goal(Message):
     agent: AgentRef | None = added(None, description="None: keep the agent that runs.")
     wanted_logs: UUID | None = added(None, description="Somebody waits for a log bundle.")
     build: BuildOffer | None = added(None, description="A build that this device may do now.")
+    check: CheckOffer | None = added(None, description="Golden cases that it may judge now.")
 
 
 class ProgressError(Message):

@@ -1,6 +1,7 @@
 """What a device and the server say to each other about a build on the device itself.
 
 Calls lie below ``builds/{turn}``: a turn is one device's chance at one build, and nobody else's.
+Where the chance is at golden cases, the same calls lie below ``checks/{turn}``.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class PieceReply(Message):
 
 
 class BuildClosing(Message):
-    """``POST builds/{turn}/outcome``: what became of the build."""
+    """``POST builds/{turn}/outcome``: what became of the build, or of the check."""
 
     state: Literal["succeeded", "refused", "failed", "queued"]
     reason: str

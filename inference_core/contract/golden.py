@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, TypeAdapter
 
-from inference_core.contract.base import Document, Message, Sha256, Slug
+from inference_core.contract.base import Document, Message, Sha256, Slug, added
 from inference_core.contract.build import ProfileSpec
 from inference_core.contract.dataset import RelativePath
 from inference_core.contract.manifest import ModelManifest
@@ -142,6 +142,10 @@ class PipelineCertificate(Message):
     reference_runtime: str
     toolchain: dict[str, str] = Field(default_factory=dict)
     built_on: dict[str, str] = Field(default_factory=dict)
+    judged_by: str | None = added(
+        None, description="Serial of the device that judged; None is a host of the server's."
+    )
+    also_built: bool = added(False, description="That device built some of these artifacts too.")
 
     @property
     def is_within_budget(self) -> bool | None:

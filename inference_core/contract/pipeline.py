@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -111,6 +112,15 @@ class Rule(Document):
     fail: str = Field(min_length=1, max_length=500)
     because: str = Field(min_length=1, max_length=200)
 
+    @property
+    def stages(self) -> frozenset[str]:
+        """Ids of the stages that it speaks of; none where it has no sense at all."""
+        try:
+            tree = ast.parse(self.fail.strip(), mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return frozenset()
+        return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
 
 class PipelineSpec(Document):
     """A graph of stages, the rules over their results, and the time that a part may take."""
@@ -147,3 +157,17 @@ class PipelineSpec(Document):
         """Names of the models that are shown whole frames; the others see regions or crops."""
         whole = (s for s in self.stages if s.region is None and s.crops_of is None)
         return frozenset(stage.model for stage in whole)
+
+    def seen_by(self, model: str) -> PipelineSpec | None:
+        """The stages of one model on pictures of what they look at, and the rules over them alone.
+
+        None where no rule is: such pictures cannot be judged.
+        """
+        stages = tuple(Stage(id=s.id, model=s.model) for s in self.stages if s.model == model)
+        ids = {stage.id for stage in stages}
+        rules = tuple(rule for rule in self.rules if rule.stages and rule.stages <= ids)
+        if not stages or not rules:
+            return None
+        return PipelineSpec(
+            pipeline=self.pipeline, stages=stages, rules=rules, budget_ms=self.budget_ms
+        )

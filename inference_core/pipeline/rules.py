@@ -28,11 +28,6 @@ def is_unanswered(rule: Rule, reasons: Iterable[str]) -> bool:
     return any(reason.startswith(_unanswered(rule)) for reason in reasons)
 
 
-def stages_of(rule: Rule) -> frozenset[str]:
-    """Ids of the stages that a rule speaks of."""
-    return frozenset(node.id for node in walk(rule.fail) if isinstance(node, ast.Name))
-
-
 def must_escalate(stage: Stage, findings: Findings) -> bool:
     """Whether the stages after this one must look too; in doubt they must."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from server.builds.checks.states import CheckState
+from server.builds.checks.states import SIGNABLE, CheckState
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.models import Device, HardwareProfile
 from server.lib.leases import LeasedRow
@@ -83,7 +83,32 @@ class Builder(models.Model):
         return f"{self.name} for {self.profile}"
 
 
-class Artifact(models.Model):
+class Told(models.Model):
+    """What a worker or a device has said, and a person's word on what a device says."""
+
+    device = models.ForeignKey(
+        Device,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="%(class)ss",
+        help_text="Whose word it is; null is a worker's.",
+    )
+    needs_approval = models.BooleanField(default=False)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.CharField(max_length=200, blank=True)
+    approval_reason = models.TextField(blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether nothing may be signed on it before a person says so."""
+        return self.needs_approval and self.approved_at is None
+
+
+class Artifact(Told):
     """Immutable bytes for one profile, certified against the original model."""
 
     build = models.OneToOneField(Build, models.PROTECT, related_name="artifact")
@@ -98,18 +123,6 @@ class Artifact(models.Model):
     manifest_body = models.JSONField(help_text="ModelManifest with its alphabet written out.")
     created_at = models.DateTimeField()
     signed_at = models.DateTimeField(null=True, blank=True)
-    device = models.ForeignKey(
-        Device,
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="artifacts",
-        help_text="Which device built it; null is a worker.",
-    )
-    needs_approval = models.BooleanField(default=False)
-    approved_at = models.DateTimeField(null=True, blank=True)
-    approved_by = models.CharField(max_length=200, blank=True)
-    approval_reason = models.TextField(blank=True)
 
     class Meta:
         constraints = [
@@ -118,11 +131,6 @@ class Artifact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile} ({self.precision})"
-
-    @property
-    def waits_for_approval(self) -> bool:
-        """Whether it may not be signed before a person says so."""
-        return self.needs_approval and self.approved_at is None
 
 
 class Certificate(models.Model):
@@ -138,9 +146,18 @@ class Certificate(models.Model):
 
 
 class BuildTurn(models.Model):
-    """One device's chance at one build: offered to it, leased by it, ended for a reason."""
+    """One device's chance at one build, or at the golden cases of one release for its profile.
 
-    build = models.ForeignKey(Build, models.CASCADE, related_name="turns")
+    Offered to it, leased by it, ended for a reason. A device has one at a time, of either kind.
+    """
+
+    build = models.ForeignKey(Build, models.CASCADE, null=True, blank=True, related_name="turns")
+    pipeline_check = models.ForeignKey(
+        "PipelineCheck", models.CASCADE, null=True, blank=True, related_name="turns"
+    )
+    mm_per_px = models.FloatField(
+        null=True, blank=True, help_text="Scale of the whole frames that a check is leased with."
+    )
     device = models.ForeignKey(Device, models.PROTECT, related_name="build_turns")
     state = models.CharField(max_length=20, choices=TurnState, default=TurnState.OFFERED)
     ended = models.CharField(max_length=20, choices=TurnEnd, blank=True)
@@ -157,15 +174,27 @@ class BuildTurn(models.Model):
             models.UniqueConstraint(
                 fields=["device"], condition=~Q(state=TurnState.ENDED), name="one_turn_per_device"
             ),
+            models.UniqueConstraint(
+                fields=["pipeline_check"],
+                condition=~Q(state=TurnState.ENDED),
+                name="one_turn_per_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(build=None, pipeline_check__isnull=False)
+                | Q(build__isnull=False, pipeline_check=None),
+                name="turn_at_one_thing",
+            ),
         ]
         ordering = ["-id"]
 
     def __str__(self) -> str:
+        if self.build_id is None:
+            return f"{self.device} at check {self.pipeline_check_id}"
         return f"{self.device} at build {self.build_id}"
 
     @property
     def owner(self) -> str:
-        """Who holds the lease of the build: the device, in this turn and no other."""
+        """Who holds the lease of what it is at: the device, in this turn and no other."""
         return f"device:{self.device.serial}#{self.pk}"
 
 
@@ -210,7 +239,7 @@ class ReleaseTarget(models.Model):
         return f"{self.release} for {self.profile}"
 
 
-class PipelineCheck(LeasedRow):
+class PipelineCheck(LeasedRow, Told):
     """A release held to its golden pictures on one profile; without a success nothing is signed.
 
     ``certificate`` is the PipelineCertificate as it was signed, byte for byte in its blob.
@@ -228,6 +257,12 @@ class PipelineCheck(LeasedRow):
     certificate_sha256 = models.CharField(max_length=64, blank=True)
     certificate_length = models.PositiveIntegerField(default=0)
     certificate = models.JSONField(null=True, blank=True)
+    asked = models.JSONField(
+        default=dict, help_text="Hosts that sign for the profile and cannot judge, with the reason."
+    )
+    passes = models.PositiveSmallIntegerField(
+        default=0, help_text="How often such a host was sent it."
+    )
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -243,3 +278,8 @@ class PipelineCheck(LeasedRow):
 
     def __str__(self) -> str:
         return f"check of {self.release} for {self.profile}"
+
+    @property
+    def may_be_signed(self) -> bool:
+        """Whether it lets its release be signed for the profile."""
+        return self.state in SIGNABLE and not self.waits_for_approval

@@ -8,8 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from server.builds import selectors
+from server.builds.checks.serializers import TurnSerializer
 from server.builds.device_reads import turns_at
-from server.builds.models import Artifact, Build, Builder, BuildTurn
+from server.builds.models import Artifact, Build, Builder
 from server.lib.fields import NameField
 
 
@@ -67,16 +68,6 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
             "approved_by",
             "approval_reason",
         ]
-
-
-class TurnSerializer(serializers.ModelSerializer[BuildTurn]):
-    """A device that was asked to build, and what came of it."""
-
-    device = serializers.CharField(source="device.serial")
-
-    class Meta:
-        model = BuildTurn
-        fields = ["device", "state", "ended", "why", "offered_at", "leased_at", "ended_at"]
 
 
 class BuildDetailSerializer(BuildSerializer):

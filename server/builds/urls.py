@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from server.builds import api, run_api
-from server.builds.checks.api import ReleaseChecks, WaiveCheck
+from server.builds.checks.api import ApproveCheck, ReleaseChecks, WaiveCheck
 
 urlpatterns = [
     path("builds", api.BuildList.as_view(), name="builds"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("builds/<int:build_id>/reject", api.RejectArtifact.as_view()),
     path("runs", run_api.RunList.as_view(), name="runs"),
     path("releases/<str:name>/checks", ReleaseChecks.as_view(), name="release-checks"),
+    path("releases/<str:name>/checks/approve", ApproveCheck.as_view(), name="approve-check"),
     path("releases/<str:name>/checks/waive", WaiveCheck.as_view(), name="waive-check"),
     path("releases/<str:name>/preflight", api.Preflight.as_view(), name="release-preflight"),
 ]

@@ -1,4 +1,7 @@
-"""Builds on the device itself: ``builds/{turn}/…``. A turn of another device is a 404."""
+"""What a device does in its turn: ``builds/{turn}/…`` and ``checks/{turn}/…``.
+
+A turn of another device, or of the other kind, is a 404.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,14 @@ from inference_core.contract.device_build import (
     BuildReason,
     PieceReply,
 )
+from inference_core.contract.golden import PipelineOutcome
 from server.builds import services
-from server.builds.device_reads import lease_of, require_file, turn_of
+from server.builds.checks.device_outcomes import finish_check_turn
+from server.builds.checks.device_reads import lease_of_check, require_file_of_check
+from server.builds.device_reads import lease_of, require_file
+from server.builds.services.turns import require_lease
 from server.builds.services.uploads import received_bytes
+from server.builds.turn_reads import build_of, check_of, turn_of
 from server.device_gateway.doors import door, for_device, read_body, require_size, require_type
 from server.device_gateway.files import send_blob
 from server.fleet.models import Device
@@ -31,7 +39,7 @@ PIECE_TYPE = "application/octet-stream"
 @door("POST")
 @for_device
 def lease(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:  # noqa: ARG001 - no body
-    """``POST lease``: take the offer; 409 where it is over."""
+    """``POST builds/…/lease``: take the offer; 409 where it is over."""
     turn = turn_of(device, turn_id)
     reply = lease_of(turn)
     services.take_turn(turn=turn)
@@ -40,8 +48,18 @@ def lease(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:  
 
 @door("POST")
 @for_device
+def lease_check(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:  # noqa: ARG001 - no body
+    """``POST checks/…/lease``: the same for golden cases."""
+    turn = turn_of(device, turn_id)
+    reply = lease_of_check(turn)
+    services.take_turn(turn=turn)
+    return _answer(reply)
+
+
+@door("POST")
+@for_device
 def decline(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
-    """``POST decline``: the sentence is shown with the build."""
+    """``POST decline``: the sentence is shown with the build, or with the release."""
     message = read_json(BuildReason, read_body(request, max_bytes=MAX_BEAT_BYTES))
     services.decline_turn(turn=turn_of(device, turn_id), reason=message.reason)
     return HttpResponse(status=204)
@@ -59,8 +77,24 @@ def give_back(request: HttpRequest, device: Device, turn_id: int) -> HttpRespons
 @door("GET", "HEAD")
 @for_device
 def file(request: HttpRequest, device: Device, turn_id: int, sha256: str) -> HttpResponseBase:
-    """``GET files/{sha256}``: whole or one range, only what this build needs, only while leased."""
-    require_file(turn_of(device, turn_id), sha256)
+    """``GET builds/…/files/{sha256}``: whole or one range, only what it needs, while leased."""
+    turn = turn_of(device, turn_id)
+    build = build_of(turn)
+    require_lease(turn)
+    require_file(build, sha256)
+    return send_blob(request, sha256)
+
+
+@door("GET", "HEAD")
+@for_device
+def file_of_check(
+    request: HttpRequest, device: Device, turn_id: int, sha256: str
+) -> HttpResponseBase:
+    """``GET checks/…/files/{sha256}``: the same for golden cases."""
+    turn = turn_of(device, turn_id)
+    check = check_of(turn)
+    require_lease(turn)
+    require_file_of_check(check, sha256)
     return send_blob(request, sha256)
 
 
@@ -70,7 +104,7 @@ def progress(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse
     """``POST progress``: keeps the lease; 409 where it is lost."""
     beat = read_json(BuildBeat, read_body(request, max_bytes=MAX_BEAT_BYTES))
     turn = turn_of(device, turn_id)
-    services.continue_turn(turn=turn, step=beat.step, share=beat.share, log=beat.log)
+    services.continue_turn(turn=turn, beat=beat)
     return HttpResponse(status=204)
 
 
@@ -79,6 +113,7 @@ def progress(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse
 def artifact(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
     """``artifact``: GET says where to go on, PATCH appends a piece and keeps the lease."""
     turn = turn_of(device, turn_id)
+    build_of(turn)
     if request.method == "GET":
         return _answer(PieceReply(received=received_bytes(turn)))
     start, content = _read_piece(request)
@@ -89,10 +124,19 @@ def artifact(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse
 @door("POST")
 @for_device
 def outcome(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
-    """``POST outcome``: 422 where artifact or certificate are not of this build."""
+    """``POST builds/…/outcome``: 422 where artifact or certificate are not of this build."""
     said = read_json(BuildOutcome, read_body(request, max_bytes=MAX_OUTCOME_BYTES))
     build = services.finish_turn(turn=turn_of(device, turn_id), outcome=said)
     return _answer(BuildClosing(state=build.state, reason=build.reason))
+
+
+@door("POST")
+@for_device
+def outcome_of_check(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
+    """``POST checks/…/outcome``: 422 where it is not of what the lease named."""
+    said = read_json(PipelineOutcome, read_body(request, max_bytes=MAX_OUTCOME_BYTES))
+    check = finish_check_turn(turn=turn_of(device, turn_id), outcome=said)
+    return _answer(BuildClosing(state=check.state, reason=check.reason))
 
 
 def _read_piece(request: HttpRequest) -> tuple[int, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from server.builds.services import offer_builds as offer
+from server.builds import services as builds
 from server.device_gateway import services
 from server.rollouts.selectors import devices_in_rollouts
 
@@ -17,5 +17,7 @@ def forget_assertions() -> None:
 
 @shared_task
 def offer_builds() -> None:
-    """Ask idle devices to build for their own profile, one each."""
-    offer(busy=devices_in_rollouts())
+    """Ask idle devices to build for their own profile, and to judge golden cases, one each."""
+    busy = set(devices_in_rollouts())
+    builds.offer_builds(busy=busy)
+    builds.offer_checks(busy=busy)

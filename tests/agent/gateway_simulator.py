@@ -41,7 +41,8 @@ from inference_core.contract.device import (
 from inference_core.contract.release import TargetRef
 from inference_core.contract.telemetry import Batch, BatchReply, LogsMeta, Record, SampleMeta
 from inference_core.contract.words import TERMINAL_PHASES, DeploymentPhase
-from tests.agent.offered_build import OfferedBuild
+from tests.agent.offered_build import OfferedBuild, OfferedTurn
+from tests.agent.offered_check import OfferedCheck
 from tests.agent.signed_repository import SignedRepository
 
 ENROLMENT_TOKEN = "0123456789abcdef0123456789abcdef"
@@ -102,6 +103,7 @@ class Simulator:
         self.token_serial = 0
         self.seen_jti: set[str] = set()
         self.build: OfferedBuild | None = None
+        self.check: OfferedCheck | None = None
         self.lock = threading.RLock()
         self._http = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self})
@@ -280,11 +282,13 @@ class Simulator:
             return Answer(206, content[int(asked[1]) :], {"Content-Range": stretch})
         return Answer(200, content)
 
-    def call_build(self, method: str, rest: str, headers: Any, body: bytes) -> Answer:
-        if self.build is None:
-            return _problem(404, "there is no such build of this device's")
-        status, content = self.build.answer(method, rest, headers, body)
-        extra = {"Content-Range": self.build.stretch} if status == 206 else {}
+    def call_turn(
+        self, turn: OfferedTurn | None, method: str, rest: str, headers: Any, body: bytes
+    ) -> Answer:
+        if turn is None:
+            return _problem(404, "there is no such turn of this device's")
+        status, content = turn.answer(method, rest, headers, body)
+        extra = {"Content-Range": turn.stretch} if status == 206 else {}
         if status < 400:
             return Answer(status, content, extra)
         return _problem(status, content.decode())
@@ -309,7 +313,8 @@ class Simulator:
                 "samples": lambda: self.sample(body, headers["Content-Type"]),
                 "logs": lambda: self.take_logs(body, headers["Content-Type"]),
                 "tuf": lambda: self.file(rest, headers),
-                "builds": lambda: self.call_build(method, rest, headers, body),
+                "builds": lambda: self.call_turn(self.build, method, rest, headers, body),
+                "checks": lambda: self.call_turn(self.check, method, rest, headers, body),
             }
             return calls[room]()
 

@@ -1,4 +1,4 @@
-"""A build as a server offers it to one device, and all that the device says of it."""
+"""What a server offers to one device for a turn, and all that the device says of it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,12 @@ from inference_core.contract.device_build import (
 Reply = tuple[int, bytes]
 
 
-class OfferedBuild:
+class OfferedTurn:
     """Everything public may be looked at, and ``is_lost`` be set: then the lease is gone."""
 
-    def __init__(self, job: BuildJob, *, turn: int = 1, lease_s: float = 60.0) -> None:
-        self.turn, self._job, self._lease_s = turn, job, lease_s
+    def __init__(self, turn: int, lease_s: float) -> None:
+        self.turn, self._lease_s = turn, lease_s
         self.files: dict[str, bytes] = {}
-        self._model = self._keep(Path(job.model_path))
-        self._sets = [self._read(job.calibration_dir, job.calibration_sha256)]
-        self._sets += [self._read(job.golden_dir, job.golden_sha256)]
         self.leases = 0
         self.fetched: list[str] = []
         self.ranges: list[str] = []
@@ -39,26 +36,23 @@ class OfferedBuild:
         self.beats: list[BuildBeat] = []
         self.declined: list[str] = []
         self.returned: list[str] = []
-        self.artifact = bytearray()
-        self.outcomes: list[BuildOutcome] = []
         self.is_lost = False
 
     @property
-    def offer(self) -> BuildOffer:
-        size = sum(map(len, self.files.values()))
-        runtime = self._job.profile.runtime
-        return BuildOffer(turn=self.turn, build=9, runtime=runtime, download_bytes=size)
+    def download_bytes(self) -> int:
+        return sum(map(len, self.files.values()))
 
     def answer(self, method: str, rest: str, headers: Any, body: bytes) -> Reply:
         turn, _, verb = rest.partition("/")
         if turn != str(self.turn):
-            return 404, b"there is no such build of this device's"
+            return 404, b"there is no such turn of this device's"
         if self.is_lost and verb != "decline":
             return 409, b"the lease was lost"
         if verb.startswith("files/"):
             return self._give(verb.removeprefix("files/"), headers)
-        if verb == "artifact":
-            return self._take_piece(method, headers, body)
+        return self._call(verb, method, headers, body)
+
+    def _call(self, verb: str, method: str, headers: Any, body: bytes) -> Reply:
         calls = {
             "lease": self._lease,
             "decline": self._take_decline,
@@ -69,22 +63,10 @@ class OfferedBuild:
         return calls[verb](body)
 
     def _lease(self, _: bytes) -> Reply:
-        self.leases += 1
-        job, model = self._job, self.files[self._model]
-        calibration, golden = self._sets
-        return _ok(
-            BuildLease(
-                turn=self.turn,
-                build=9,
-                lease_s=self._lease_s,
-                source_sha256=self._model,
-                source_length=len(model),
-                manifest=job.manifest,
-                profile=job.profile,
-                calibration=calibration,
-                golden=golden,
-            )
-        )
+        raise NotImplementedError
+
+    def _take_outcome(self, body: bytes) -> Reply:
+        raise NotImplementedError
 
     def _give(self, sha256: str, headers: Any) -> Reply:
         self.fetched.append(sha256)
@@ -109,20 +91,6 @@ class OfferedBuild:
         self.beats.append(BuildBeat.model_validate_json(body))
         return 204, b""
 
-    def _take_piece(self, method: str, headers: Any, body: bytes) -> Reply:
-        if method == "PATCH":
-            if int(headers[OFFSET_HEADER]) != len(self.artifact):
-                return 409, b"the next byte is another one"
-            self.artifact += body
-        return _ok(PieceReply(received=len(self.artifact)))
-
-    def _take_outcome(self, body: bytes) -> Reply:
-        outcome = BuildOutcome.model_validate_json(body)
-        if hashlib.sha256(self.artifact).hexdigest() != outcome.artifact_sha256:
-            return 422, b"the artifact is not the one that was certified"
-        self.outcomes.append(outcome)
-        return _ok(BuildClosing(state="succeeded", reason=outcome.reason))
-
     def _keep(self, path: Path) -> str:
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
@@ -139,5 +107,60 @@ class OfferedBuild:
         return BuildSet(sha256=sha256, length=length, files=tuple(files))
 
 
-def _ok(message: Message) -> Reply:
+class OfferedBuild(OfferedTurn):
+    """A build."""
+
+    def __init__(self, job: BuildJob, *, turn: int = 1, lease_s: float = 60.0) -> None:
+        super().__init__(turn, lease_s)
+        self._job = job
+        self._model = self._keep(Path(job.model_path))
+        self._sets = [self._read(job.calibration_dir, job.calibration_sha256)]
+        self._sets += [self._read(job.golden_dir, job.golden_sha256)]
+        self.artifact = bytearray()
+        self.outcomes: list[BuildOutcome] = []
+
+    @property
+    def offer(self) -> BuildOffer:
+        runtime, size = self._job.profile.runtime, self.download_bytes
+        return BuildOffer(turn=self.turn, build=9, runtime=runtime, download_bytes=size)
+
+    def _call(self, verb: str, method: str, headers: Any, body: bytes) -> Reply:
+        if verb == "artifact":
+            return self._take_piece(method, headers, body)
+        return super()._call(verb, method, headers, body)
+
+    def _lease(self, _: bytes) -> Reply:
+        self.leases += 1
+        job, model = self._job, self.files[self._model]
+        calibration, golden = self._sets
+        return ok(
+            BuildLease(
+                turn=self.turn,
+                build=9,
+                lease_s=self._lease_s,
+                source_sha256=self._model,
+                source_length=len(model),
+                manifest=job.manifest,
+                profile=job.profile,
+                calibration=calibration,
+                golden=golden,
+            )
+        )
+
+    def _take_piece(self, method: str, headers: Any, body: bytes) -> Reply:
+        if method == "PATCH":
+            if int(headers[OFFSET_HEADER]) != len(self.artifact):
+                return 409, b"the next byte is another one"
+            self.artifact += body
+        return ok(PieceReply(received=len(self.artifact)))
+
+    def _take_outcome(self, body: bytes) -> Reply:
+        outcome = BuildOutcome.model_validate_json(body)
+        if hashlib.sha256(self.artifact).hexdigest() != outcome.artifact_sha256:
+            return 422, b"the artifact is not the one that was certified"
+        self.outcomes.append(outcome)
+        return ok(BuildClosing(state="succeeded", reason=outcome.reason))
+
+
+def ok(message: Message) -> Reply:
     return 200, message.to_json()

@@ -102,6 +102,13 @@ class SignedRepository:
         self.publish()
         return ref
 
+    def add_artifact(self, content: bytes, *, profile: str, **custom: Any) -> TargetRef:
+        """Sign an artifact that belongs to no release yet; ``custom`` are its signed fields."""
+        fields = {"kind": "artifact", "profile": profile} | custom
+        ref = self._add(profile, artifact_path(profile, digest(content)), content, fields)
+        self.publish()
+        return ref
+
     def add_agent(
         self, wheel: bytes, *, version: str, counter: int, custom: dict[str, Any] | None = None
     ) -> AgentRef:

@@ -14,10 +14,11 @@ import pytest
 
 from device_agent.building import abilities
 from device_agent.building.abilities import Pace, what_is_missing
-from device_agent.building.calls import BuildCalls
-from device_agent.building.child import BuildChild
-from device_agent.building.materials import Materials, _inside
+from device_agent.building.calls import TurnCalls
+from device_agent.building.child import TurnChild
+from device_agent.building.materials import Bringer, Materials, _inside
 from device_agent.building.surroundings import Surroundings
+from device_agent.building.works import BuildWork
 from device_agent.config import Config
 from device_agent.errors import Rejected, Unavailable
 from device_agent.hardware.facts import read_facts
@@ -302,7 +303,7 @@ class Fetching:
     def __init__(self, server: Simulator, folder: Path) -> None:
         config = Config(server_url=server.url, data_dir=folder / "state", disk_reserve_bytes=0)
         identity = Identity(folder / "state" / "identity")
-        calls = BuildCalls(config, identity)
+        calls = TurnCalls(config, identity)
         request = EnrolmentRequest(
             token=ENROLMENT_TOKEN,
             serial="box-1",
@@ -312,9 +313,11 @@ class Fetching:
         identity.remember(calls.enrol(request))
         self.build = OfferedBuild(make_job(folder, brightness_model()))
         server.build = self.build
-        self.lease = calls.lease(self.build.turn)
+        self.lease = calls.lease_build(self.build.turn)
         self.work = folder / "work"
-        self.materials = Materials(config, calls, self.lease, self.work, breathe=lambda: None)
+        place = f"builds/{self.build.turn}"
+        bringer = Bringer(config, calls, place, self.work, breathe=lambda: None)
+        self.materials = Materials(bringer, self.lease)
 
 
 @pytest.fixture
@@ -372,7 +375,7 @@ def test_a_technician_sees_how_far_the_build_is() -> None:
 def test_a_child_without_an_outcome_says_why_it_ended(tmp_path: Path) -> None:
     job = tmp_path / "job.json"
     job.write_text("{}")
-    child = BuildChild(sys.executable, job, os.environ)
+    child = TurnChild(sys.executable, BuildWork, job, os.environ)
     child._process.wait(60)
     child.read()
     assert child.outcome is None
@@ -384,7 +387,7 @@ def test_a_child_without_an_outcome_says_why_it_ended(tmp_path: Path) -> None:
 def test_a_child_that_is_killed_says_by_what(tmp_path: Path) -> None:
     job = tmp_path / "job.json"
     job.write_text("{}")
-    child = BuildChild(sys.executable, job, os.environ)
+    child = TurnChild(sys.executable, BuildWork, job, os.environ)
     child.end()
     assert child.why_it_ended() == "the build was killed by SIGKILL"
 

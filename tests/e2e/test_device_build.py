@@ -1,4 +1,4 @@
-"""A profile without a twin: its own device builds, a person approves, and the device runs it."""
+"""A profile without a twin: its own device builds and judges, a person approves, and it runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from inference_core.contract.build import ParityCertificate
+from inference_core.contract.golden import PipelineCertificate
 from inference_core.contract.serve import Camera
 from server.builds import services
-from server.builds.checks.states import CheckState
-from server.builds.models import Artifact, Build, BuildTurn, ReleaseTarget
+from server.builds.checks.approving import approve_check
+from server.builds.checks.leases import expire_checks
+from server.builds.checks.queueing import queue_check
+from server.builds.checks.states import CHECK, CheckState
+from server.builds.models import Artifact, Build, BuildTurn, PipelineCheck, ReleaseTarget
 from server.builds.states import BuildState
 from server.device_gateway.tasks import offer_builds
 from server.fleet import presence
@@ -33,14 +37,14 @@ from server.fleet.services import (
     seed_profiles,
 )
 from server.lib import blobs, clock
-from server.registry.models import ModelVersion, VisionModel
+from server.lib.errors import Conflict
+from server.registry.models import ModelVersion, Release, VisionModel
 from server.registry.services import create_release
 from server.rollouts.models import Desired
 from server.telemetry.models import HourSummary
 from server.trust.services import ensure_repository
 from tests.core.build_jobs import write_pictures
 from tests.server import catalogue
-from tests.server.builds.judging import judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,6 +89,7 @@ class Box:
             assert time.monotonic() < ends_at, f"not {what}\n{self._log.read_text()[-6000:]}"
             presence.flush()
             services.expire_leases()
+            expire_checks()
             offer_builds()
             time.sleep(0.1)
 
@@ -132,27 +137,45 @@ def built(box: Box, version: ModelVersion) -> Build:
     return build
 
 
-def bring_into_use(build: Build) -> ReleaseTarget:
-    """What the host with the key does when a message reaches it, and what a rollout would."""
+def released(build: Build) -> Release:
+    """What the host with the key does when a message reaches it, and a release of it."""
     services.approve_artifact(build=build, reason="Our own box.", actor="user:eve")
     services.sign_artifact(artifact_id=build.artifact.pk)
-    release = create_release(
+    return create_release(
         name="r1",
         pipeline=catalogue.pipeline(),
         versions={catalogue.MODEL: build.version.version},
         notes="",
         actor="test",
     )
-    check = judge(release, build.profile)
+
+
+def judged(box: Box, release: Release, profile: HardwareProfile) -> PipelineCheck:
+    """By the device itself: no host of this server is asked."""
+    check = queue_check(release=release, profile=profile, actor="system")
+
+    def is_over() -> bool:
+        check.refresh_from_db()
+        return check.state in CHECK.terminal
+
+    box.wait(is_over, f"judged: {list(BuildTurn.objects.values())}")
     assert check.state == CheckState.SUCCEEDED, check.reason
-    target = services.sign_release(release_id=release.pk, profile_id=build.profile_id)
+    return check
+
+
+def bring_into_use(release: Release, profile: HardwareProfile) -> ReleaseTarget:
+    """A person believes the device, the host with the key signs, and a rollout would follow."""
+    with pytest.raises(Conflict, match="waits for approval"):
+        services.sign_release(release_id=release.pk, profile_id=profile.pk)
+    approve_check(release=release, profile=profile, reason="Our own box.", actor="user:eve")
+    target = services.sign_release(release_id=release.pk, profile_id=profile.pk)
     device = Device.objects.get()
     Desired.objects.create(device=device, generation=1, target=target, changed_at=clock.now())
     announce([device.pk])
     return target
 
 
-def test_a_device_builds_for_itself_runs_it_and_judges_on_while_it_builds_again(
+def test_a_device_builds_and_judges_for_itself_runs_it_and_goes_on_while_it_builds_again(
     box: Box, tmp_path: Path
 ) -> None:
     model: VisionModel = catalogue.vision_model()
@@ -171,7 +194,14 @@ def test_a_device_builds_for_itself_runs_it_and_judges_on_while_it_builds_again(
     device = Device.objects.get()
     camera = Camera(name="top", address=pictures(tmp_path).as_uri(), frames_per_s=20)
     configure_device(device=device, cameras=[camera], actor="test")
-    target = bring_into_use(build)
+    release = released(build)
+
+    check = judged(box, release, build.profile)
+
+    proof = PipelineCertificate.model_validate(check.certificate)
+    assert (proof.judged_by, proof.also_built, len(proof.cases)) == ("box-1", True, check.cases)
+    assert proof.models[catalogue.MODEL].artifact_sha256 == artifact.sha256
+    target = bring_into_use(release, build.profile)
 
     def runs() -> bool:
         device.presence.refresh_from_db()

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from django.test import Client
 from django.urls import reverse
 
+from server.builds.checks.selectors import MAX_PASSES
+from server.builds.models import BuildTurn, PipelineCheck
+from server.builds.states import TurnEnd, TurnState
+from server.fleet.models import BuiltOn, HardwareProfile
 from tests.fleet_ui.world import World, refuse_golden_case
 
 SignIn = Callable[[str], Client]
@@ -79,3 +83,65 @@ def test_who_releases_may_answer_for_what_nobody_could_judge(world: World, sign_
     assert "Waived" in text
     assert "judged on the line" in text
     assert "Answer for it" not in text
+
+
+def judged_by_device(world: World, state: str) -> PipelineCheck:
+    check = refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+    HardwareProfile.objects.filter(pk=check.profile_id).update(built_on=BuiltOn.DEVICE)
+    device = next(one for one in world.devices if one.profile_id == check.profile_id)
+    check.state, check.device, check.needs_approval = state, device, state == "succeeded"
+    check.save()
+    BuildTurn.objects.create(
+        pipeline_check=check,
+        device=device,
+        state=TurnState.ENDED,
+        ended=TurnEnd.FINISHED,
+        why="all told",
+        offered_at=world.ago(hours=1),
+    )
+    return check
+
+
+def test_what_a_device_judged_is_shown_as_its_word_and_waits_for_a_releaser(
+    world: World, sign_in: SignIn
+) -> None:
+    check = judged_by_device(world, "succeeded")
+    serial, name = check.device.serial if check.device else "", check.release.name
+    address = reverse("approve-release", args=[name])
+    body = {"profile": "x86-openvino", "reason": "our own box"}
+
+    text = words_of(sign_in("vera"), "release", name)
+    assert f"{serial} judged these golden cases, not a host of this server" in text
+    assert "A releaser can approve it" in text
+    assert f"{serial} Finished all told" in text
+    assert sign_in("vera").post(address, body).status_code == 403
+    client = sign_in("ada")
+    client.post(address, {**body, "reason": " "})
+    assert "Not approved" in words_of(client, "release", name)
+    client.post(address, body)
+    text = words_of(client, "release", name)
+    assert "our own box" in text
+    assert "Not approved" not in text
+
+
+def test_a_refusal_by_a_device_may_be_doubted_with_a_reason(world: World, sign_in: SignIn) -> None:
+    check = judged_by_device(world, "refused")
+    check.release.versions.add(world.versions["1.0.0"])
+    address = reverse("judge-release", args=[check.release.name])
+    client = sign_in("ada")
+
+    assert "one device may be broken" in words_of(client, "release", check.release.name)
+    client.post(address, {"profile": "x86-openvino"})
+    assert check.release.checks.count() == 1
+    client.post(address, {"profile": "x86-openvino", "reason": "its memory is broken"})
+    text = words_of(client, "release", check.release.name)
+    assert "Waits for a device of this profile to judge its golden cases" in text
+    assert "check 1" in text
+    assert "Nobody can judge" not in text
+    queued = check.release.checks.filter(state="queued")
+    queued.update(passes=MAX_PASSES, asked={"builder-1": "no TensorRT"})
+    text = words_of(client, "release", check.release.name)
+    assert "Nobody can judge on x86-openvino" in text
+    assert "builder-1: no TensorRT" in text
+    client.post(address, {"profile": "x86-openvino"})
+    assert queued.get().asked == {}

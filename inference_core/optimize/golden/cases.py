@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from inference_core.contract.golden import GoldenPictures, PipelineJob
-from inference_core.contract.pipeline import PipelineSpec, Rule, Stage
+from inference_core.contract.pipeline import PipelineSpec
 from inference_core.datasets import Sample, read_dataset
 from inference_core.errors import BadInput
-from inference_core.pipeline.rules import stages_of
 
 Item = TypeVar("Item")
 
@@ -43,7 +42,7 @@ def plan_batches(job: PipelineJob) -> tuple[list[Batch], list[str]]:
     """
     batches, unused = [], []
     for golden in job.golden:
-        spec = job.pipeline if golden.model is None else reduce(job.pipeline, golden.model)
+        spec = job.pipeline if golden.model is None else job.pipeline.seen_by(golden.model)
         if spec is None:
             unused.append(
                 f"{golden.name} {golden.version} shows what {golden.model} looks at, and no rule "
@@ -57,26 +56,6 @@ def plan_batches(job: PipelineJob) -> tuple[list[Batch], list[str]]:
             "with golden cases of its own, a golden set of whole frames"
         )
     return batches, unused
-
-
-def reduce(spec: PipelineSpec, model: str) -> PipelineSpec | None:
-    """The stages of one model on pictures of what they look at, and the rules over them alone.
-
-    None where no rule is: such pictures cannot be judged.
-    """
-    stages = tuple(Stage(id=s.id, model=s.model) for s in spec.stages if s.model == model)
-    ids = {stage.id for stage in stages}
-    rules: tuple[Rule, ...] = tuple(r for r in spec.rules if _speaks_only_of(r, ids))
-    if not stages or not rules:
-        return None
-    return PipelineSpec(
-        pipeline=spec.pipeline, stages=stages, rules=rules, budget_ms=spec.budget_ms
-    )
-
-
-def _speaks_only_of(rule: Rule, ids: set[str]) -> bool:
-    spoken_of = stages_of(rule)
-    return bool(spoken_of) and spoken_of <= ids
 
 
 def _read(golden: GoldenPictures, spec: PipelineSpec) -> Batch:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from inference_core.contract.golden import StageDifference
 from inference_core.contract.pipeline import PipelineSpec
 from inference_core.contract.results import Counts, RegionResult, StageResult
-from inference_core.pipeline.rules import stages_of
 
 _MAX_WORDS = 300
 
@@ -45,7 +44,7 @@ def find_differences(
         stage
         for rule in spec.rules
         if any(reason.startswith(rule.because) for reason in one ^ other)
-        for stage in stages_of(rule)
+        for stage in rule.stages
     }
     reference, artifact = found
     differing = [name for name in reference if reference[name] != artifact[name]]

@@ -38,9 +38,9 @@ def tell_left(*, check: PipelineCheck, why: str) -> None:
     PipelineCheck.objects.filter(pk=check.pk, state=CheckState.QUEUED).update(reason=why)
 
 
-def extend_check(*, check: PipelineCheck, owner: str, share: float) -> bool:
-    """Keep the lease; False where it is no longer ``owner``'s."""
-    return LEASES.extend(check, owner, share=share)
+def extend_check(*, check: PipelineCheck, owner: str, **progress: float) -> bool:
+    """Keep the lease and store ``progress``; False where it is no longer ``owner``'s."""
+    return LEASES.extend(check, owner, **progress)
 
 
 def expire_checks() -> int:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from inference_core.contract.golden import CheckedModel, GoldenPictures, PipelineJob
 from inference_core.contract.manifest import ModelManifest
+from server.builds.device_files import require_small
 from server.builds.models import Artifact, PipelineCheck
+from server.builds.selectors import signable
 from server.datasets.models import DatasetVersion
 from server.datasets.selectors import materialise
 from server.fleet.models import Camera, HardwareProfile
 from server.fleet.states import DeviceState
 from server.lib import blobs
+from server.lib.errors import Conflict
 from server.registry.golden import MAX_CASES
 from server.registry.models import Release
 
@@ -40,7 +43,7 @@ def prepare_check(
             _lay_out_set(dataset, model, most, folder / f"golden{number}")
             for number, (dataset, model, most) in enumerate(golden_sets(release, artifacts))
         ),
-        mm_per_px=release.golden_mm_per_px or scale_of_cameras(profile),
+        mm_per_px=scale_of(check),
     )
 
 
@@ -60,6 +63,24 @@ def golden_sets(
         golden, model = artifact.version.model.golden, None if name in frames else name
         chosen[(golden.pk, model)] = (golden, model, MAX_CASES_OF_A_MODEL)
     return list(chosen.values())
+
+
+def why_not_on_a_device(check: PipelineCheck) -> str:
+    """Why no device can be given this check, as a sentence; empty where one can."""
+    artifacts = signable(check.release, check.profile)
+    if artifacts is None:
+        return "An artifact of the release is not signed."
+    try:
+        for dataset, _, _ in golden_sets(check.release, artifacts):
+            require_small(dataset)
+    except Conflict as error:
+        return error.detail
+    return ""
+
+
+def scale_of(check: PipelineCheck) -> float | None:
+    """Millimetres per pixel of its whole frames, as the release says or the cameras do."""
+    return check.release.golden_mm_per_px or scale_of_cameras(check.profile)
 
 
 def scale_of_cameras(profile: HardwareProfile) -> float | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 
 from django.db import transaction
 
+from inference_core.contract.device_check import CheckLease
 from inference_core.contract.golden import PipelineCertificate, PipelineJob, PipelineOutcome
-from server.accounts.actors import SYSTEM
 from server.builds.checks.leases import close_check, lock_check, return_check
+from server.builds.checks.selectors import was_refused_before
 from server.builds.checks.states import CheckState
 from server.builds.models import PipelineCheck
+from server.fleet.models import Device
 from server.lib import blobs
-from server.lib.states import StaleState
 
 MAX_REASON = 4000
 
@@ -23,15 +23,20 @@ class CheckOutcomeError(Exception):
 
 
 def record_check(
-    *, check: PipelineCheck, owner: str, job: PipelineJob, outcome: PipelineOutcome
+    *,
+    check: PipelineCheck,
+    owner: str,
+    job: PipelineJob | CheckLease,
+    outcome: PipelineOutcome,
+    device: Device | None = None,
 ) -> None:
-    """End the check as its child says.
+    """End the check as its child says, or the device whose child it was.
 
     Raises CheckOutcomeError where the certificate is of other things than ``job`` asked for,
     Conflict where the lease is lost.
     """
     if outcome.outcome == "succeeded":
-        _record_success(check, owner, _examine(job, outcome), outcome)
+        _record_success(check, owner, _examine(job, outcome), outcome, device)
         return
     state = CheckState.REFUSED if outcome.outcome == "refused" else CheckState.FAILED
     with transaction.atomic():
@@ -44,6 +49,7 @@ def record_check(
             cases=outcome.cases,
             differing_count=outcome.differing_count,
             differing=[case.model_dump(mode="json") for case in outcome.differing],
+            device=device,
         )
 
 
@@ -57,20 +63,16 @@ def give_up_check(*, check: PipelineCheck, owner: str, why: str, is_final: bool)
             return_check(check, why[:MAX_REASON], actor=owner)
 
 
-def fail_unrunnable(*, check: PipelineCheck, problem: str) -> None:
-    """End a queued check that nobody can run: devices build for its profile, and do not judge."""
-    why = (
-        f"Devices build for {check.profile}, and this server has no such hardware to judge on: "
-        f"{problem}. Judge on a builder that is one, or let a releaser answer for the release."
-    )
-    with contextlib.suppress(StaleState), transaction.atomic():
-        close_check(check, CheckState.FAILED, SYSTEM, why[:MAX_REASON])
-
-
 def _record_success(
-    check: PipelineCheck, owner: str, certificate: PipelineCertificate, outcome: PipelineOutcome
+    check: PipelineCheck,
+    owner: str,
+    certificate: PipelineCertificate,
+    outcome: PipelineOutcome,
+    device: Device | None,
 ) -> None:
     blob = blobs.put_bytes(certificate.to_json())
+    # Two that contradict each other are never settled by machines alone.
+    is_doubted = was_refused_before(check)
     with transaction.atomic():
         lock_check(check, owner)
         close_check(
@@ -83,10 +85,12 @@ def _record_success(
             certificate=certificate.model_dump(mode="json"),
             certificate_sha256=blob.sha256,
             certificate_length=blob.length,
+            device=device,
+            needs_approval=is_doubted or (device is not None and check.profile.needs_approval),
         )
 
 
-def _examine(job: PipelineJob, outcome: PipelineOutcome) -> PipelineCertificate:
+def _examine(job: PipelineJob | CheckLease, outcome: PipelineOutcome) -> PipelineCertificate:
     """The certificate must be of this very request: the child has run foreign code's weights."""
     certificate = outcome.certificate
     if certificate is None:
@@ -102,7 +106,7 @@ def _examine(job: PipelineJob, outcome: PipelineOutcome) -> PipelineCertificate:
     return certificate
 
 
-def _asked(job: PipelineJob) -> dict[str, object]:
+def _asked(job: PipelineJob | CheckLease) -> dict[str, object]:
     return {
         "release": (job.release, job.counter),
         "profile": job.profile.name,

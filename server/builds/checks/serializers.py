@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from server.builds.checks.waiving import MAX_REASON
-from server.builds.models import PipelineCheck
+from server.builds.checks.queueing import MAX_REASON
+from server.builds.checks.selectors import turns_at_check, why_check_waits
+from server.builds.models import BuildTurn, PipelineCheck
 from server.lib.fields import NameField
+
+
+class TurnSerializer(serializers.ModelSerializer[BuildTurn]):
+    """A device that was asked, and what came of it."""
+
+    device = serializers.CharField(source="device.serial")
+
+    class Meta:
+        model = BuildTurn
+        fields = ["device", "state", "ended", "why", "offered_at", "leased_at", "ended_at"]
 
 
 class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
@@ -20,12 +32,22 @@ class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
     certificate = serializers.JSONField(
         help_text="The PipelineCertificate; null unless it succeeded."
     )
+    device = serializers.CharField(
+        source="device.serial",
+        default=None,
+        allow_null=True,
+        help_text="Whose word the outcome is: a device of the profile; null is a host of ours.",
+    )
+    waits_for_approval = serializers.BooleanField()
+    waits_for = serializers.SerializerMethodField()
+    turns = serializers.SerializerMethodField()
 
     class Meta:
         model = PipelineCheck
         fields = [
             "release",
             "profile",
+            "number",
             "state",
             "attempts",
             "share",
@@ -35,19 +57,41 @@ class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
             "differing",
             "certificate_sha256",
             "certificate",
+            "device",
+            "waits_for_approval",
+            "approved_at",
+            "approved_by",
+            "approval_reason",
+            "waits_for",
+            "turns",
             "created_at",
             "started_at",
             "finished_at",
         ]
 
+    def get_waits_for(self, check: PipelineCheck) -> str:
+        """What it waits for, where devices of the profile judge."""
+        return why_check_waits(check)
 
-class NewCheck(serializers.Serializer[Any]):
-    """On which profile to judge a release again."""
+    @extend_schema_field(TurnSerializer(many=True))
+    def get_turns(self, check: PipelineCheck) -> Any:
+        """Devices that were asked, the newest first; none where a host judges."""
+        return TurnSerializer(turns_at_check(check), many=True).data
+
+
+class ProfileSerializer(serializers.Serializer[Any]):
+    """Of which profile the check is."""
 
     profile = NameField()
 
 
-class Waiver(NewCheck):
+class NewCheck(ProfileSerializer):
+    """On which profile to judge a release again, and why where a device has answered."""
+
+    reason = serializers.CharField(max_length=MAX_REASON, required=False, default="")
+
+
+class PersonsWord(ProfileSerializer):
     """For which profile somebody answers, and why."""
 
     reason = serializers.CharField(max_length=MAX_REASON)

@@ -17,12 +17,8 @@ from server.builds.attempts import child_limits, describe_ending
 from server.builds.checks.leases import lease_check, tell_left
 from server.builds.checks.materials import prepare_check
 from server.builds.checks.monitor import CheckMonitor
-from server.builds.checks.outcomes import (
-    CheckOutcomeError,
-    fail_unrunnable,
-    give_up_check,
-    record_check,
-)
+from server.builds.checks.outcomes import CheckOutcomeError, give_up_check, record_check
+from server.builds.checks.passing import pass_on
 from server.builds.checks.states import CheckState
 from server.builds.models import PipelineCheck
 from server.builds.patience import with_patience
@@ -38,7 +34,7 @@ logger = logging.getLogger(__name__)
 def run_check(check_id: int) -> None:
     """Try a queued check once. Does nothing where it is not queued, or somebody has it.
 
-    A check for other hardware than this stays in the queue, for its twin.
+    A check for other hardware than this stays in the queue, for its twin or a device.
     """
     check = with_patience(lambda: _lease(check_id))
     if check is None:
@@ -49,7 +45,7 @@ def run_check(check_id: int) -> None:
     except Conflict as lost:
         logger.warning("%s: %s", check, lost.detail)
         return
-    if check.state == CheckState.SUCCEEDED:
+    if check.may_be_signed:
         with what_waits():
             with_patience(
                 lambda: sign_release(release_id=check.release_id, profile_id=check.profile_id)
@@ -65,7 +61,7 @@ def _lease(check_id: int) -> PipelineCheck | None:
         return None
     if problem := twins.problem_of(check.profile.spec):
         if check.profile.is_built_on_device:
-            fail_unrunnable(check=check, problem=problem)
+            pass_on(check=check, host=socket.gethostname(), problem=problem)
             return None
         logger.error("%s is left for its twin: %s", check, problem)
         tell_left(check=check, why=f"left for its twin by the builder that was asked: {problem}")

@@ -7,7 +7,7 @@ from server.builds.services.cancelling import MAX_CANCEL_REASON, cancel_build
 from server.builds.services.device_outcomes import finish_turn
 from server.builds.services.keys import settle_key
 from server.builds.services.leases import expire_leases, extend_lease, lease_build
-from server.builds.services.offers import offer_builds
+from server.builds.services.offers import offer_builds, offer_checks
 from server.builds.services.outcomes import give_up, record_outcome
 from server.builds.services.queueing import (
     Requested,
@@ -41,6 +41,7 @@ __all__ = [
     "give_up",
     "lease_build",
     "offer_builds",
+    "offer_checks",
     "queue_build",
     "queue_missing_builds",
     "record_outcome",

@@ -15,6 +15,7 @@ from server.builds.services.device_checks import require_as_asked
 from server.builds.services.outcomes import OutcomeError, record_outcome
 from server.builds.services.turns import continue_turn, end_turn, is_over_with, return_turn
 from server.builds.states import TurnEnd
+from server.builds.turn_reads import build_of
 from server.lib.errors import Invalid, TooLarge
 
 
@@ -24,8 +25,9 @@ def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
     Conflict where the lease is lost. Invalid where artifact or certificate are not of this
     build: then it is given back, for one wrong device must not end it for all others.
     """
+    build = build_of(turn)
     if is_over_with(turn):
-        return turn.build
+        return build
     continue_turn(turn=turn)
     try:
         _record(turn, outcome)
@@ -33,18 +35,19 @@ def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
         why = f"The result of the build is not used: {error}"
         return_turn(turn=turn, reason=why)
         raise Invalid(why) from None
-    return turn.build
+    return build
 
 
 def _record(turn: BuildTurn, outcome: BuildOutcome) -> None:
-    require_as_asked(turn.build, outcome, limits_of(turn.build))
+    build = build_of(turn)
+    require_as_asked(build, outcome, limits_of(build))
     with tempfile.TemporaryDirectory(prefix="linewarden-build-") as name:
         folder = Path(name)
         uploads.join_pieces(turn, folder / "artifact")
         said = _as_of(turn, outcome, folder / "artifact")
         with transaction.atomic():
-            record_outcome(build=turn.build, owner=turn.owner, outcome=said, folder=folder)
-            _mark(turn)
+            record_outcome(build=build, owner=turn.owner, outcome=said, folder=folder)
+            _mark(build, turn)
             end_turn(turn, TurnEnd.FINISHED, outcome.reason, actor=turn.owner)
 
 
@@ -57,8 +60,8 @@ def _as_of(turn: BuildTurn, outcome: BuildOutcome, path: Path) -> BuildOutcome:
     return outcome.model_copy(update=changes)
 
 
-def _mark(turn: BuildTurn) -> None:
+def _mark(build: Build, turn: BuildTurn) -> None:
     """Whose hands it comes from, and whether a person must look before it is signed."""
-    Artifact.objects.filter(build=turn.build).update(
-        device=turn.device, needs_approval=turn.build.profile.needs_approval
+    Artifact.objects.filter(build=build).update(
+        device=turn.device, needs_approval=build.profile.needs_approval
     )

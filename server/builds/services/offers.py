@@ -1,18 +1,23 @@
-"""Which device is offered which build: one at a time, idle, willing, and another one next time."""
+"""Which device is offered what: one at a time, idle, willing, and another one next time."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from server.accounts.actors import SYSTEM
-from server.builds.models import Build, BuildTurn
+from server.builds.checks.leases import tell_left
+from server.builds.checks.materials import why_not_on_a_device
+from server.builds.checks.states import CheckState
+from server.builds.models import Build, BuildTurn, PipelineCheck
 from server.builds.services.turns import end_turn
+from server.builds.services.works import BuildWork, CheckWork, Work, work_of
 from server.builds.states import BuildState, TurnEnd, TurnState
+from server.builds.willing import willing_devices
 from server.fleet.models import BuiltOn, Device
 from server.fleet.selectors import PresenceWord, with_presence
 from server.fleet.services import announce
@@ -21,13 +26,16 @@ from server.fleet.windows import is_open
 from server.lib import clock
 
 MAX_OFFERS = 50
-"""Builds that one sweep looks for a device for."""
+"""Pieces of work of each kind that one sweep looks for a device for."""
 
 OFFER_S = 900.0
 """An offer that was not taken by then goes to another device."""
 
 REST_S = 3600.0
-"""A device that declined a build, or let it lie, is asked again after so long."""
+"""A device that declined something, or let it lie, is asked again after so long."""
+
+OTHERS_FIRST_S = 900.0
+"""So long a check waits for a device other than the one that built, where there is one."""
 
 
 def offer_builds(*, busy: Container[UUID]) -> list[BuildTurn]:
@@ -37,37 +45,56 @@ def offer_builds(*, busy: Container[UUID]) -> list[BuildTurn]:
     """
     settle_turns()
     waiting = Build.objects.filter(state=BuildState.QUEUED, profile__built_on=BuiltOn.DEVICE)
-    waiting = waiting.exclude(turns__in=BuildTurn.objects.exclude(state=TurnState.ENDED))
-    offered = []
-    for build in waiting.order_by("pk")[:MAX_OFFERS]:
-        device = next((one for one in _candidates(build) if one.pk not in busy), None)
-        turn = device and _offer(build, device)
-        if turn:
-            offered.append(turn)
-    return offered
+    waiting = waiting.exclude(turns__in=_open_turns()).select_related("profile")
+    return _offer_each((BuildWork(build) for build in waiting.order_by("pk")[:MAX_OFFERS]), busy)
+
+
+def offer_checks(*, busy: Container[UUID]) -> list[BuildTurn]:
+    """The same for golden cases, where devices build for their own profile."""
+    settle_turns()
+    waiting = PipelineCheck.objects.filter(
+        state=CheckState.QUEUED, profile__built_on=BuiltOn.DEVICE
+    )
+    waiting = waiting.exclude(turns__in=_open_turns())
+    rows = waiting.select_related("profile", "release__golden").order_by("pk")[:MAX_OFFERS]
+    return _offer_each((CheckWork(row) for row in rows if _is_for_devices(row)), busy)
+
+
+def _is_for_devices(check: PipelineCheck) -> bool:
+    why = why_not_on_a_device(check)
+    if why != check.reason:
+        tell_left(check=check, why=why)
+    return not why
 
 
 def settle_turns() -> int:
-    """End turns that time or their build has left behind; how many."""
-    open_turns = BuildTurn.objects.exclude(state=TurnState.ENDED)
-    rows = open_turns.select_related("build__profile", "device__presence", "device__line")
+    """End turns that time or their work has left behind; how many."""
+    rows = _open_turns().select_related(
+        "build__profile",
+        "pipeline_check__profile",
+        "pipeline_check__release",
+        "device__presence",
+        "device__line",
+    )
     ends = [(turn, _why_over(turn, clock.now())) for turn in rows]
     return sum(end_turn(turn, *over, actor=SYSTEM) for turn, over in ends if over)
 
 
+def _open_turns() -> QuerySet[BuildTurn]:
+    return BuildTurn.objects.exclude(state=TurnState.ENDED)
+
+
 def _why_over(turn: BuildTurn, now: datetime) -> tuple[TurnEnd, str] | None:
-    build = turn.build
     if turn.state == TurnState.LEASED:
-        is_held = build.state == BuildState.LEASED and build.lease_owner == turn.owner
+        is_held = work_of(turn).is_held_by(turn.owner)
         return None if is_held else (TurnEnd.LOST, f"{turn.device} was not heard of in time.")
     why = _why_withdrawn(turn, now)
     return (TurnEnd.WITHDRAWN, why) if why else None
 
 
 def _why_withdrawn(turn: BuildTurn, now: datetime) -> str:
-    build = turn.build
-    if build.state != BuildState.QUEUED or not build.profile.is_built_on_device:
-        return "The build does not wait for a device any more."
+    if not work_of(turn).is_waiting:
+        return "It does not wait for a device any more."
     if turn.device.state != DeviceState.ACCEPTED:
         return f"{turn.device} is {turn.device.state}."
     if not is_open(turn.device.line.window, now):
@@ -77,34 +104,59 @@ def _why_withdrawn(turn: BuildTurn, now: datetime) -> str:
     return ""
 
 
-def _candidates(build: Build) -> list[Device]:
-    """Devices that could begin now; those that had fewer turns at this build first."""
-    now = clock.now()
-    fit = with_presence(willing_devices(build), PresenceWord.ONLINE, now)
+def _offer_each(works: Iterable[Work], busy: Container[UUID]) -> list[BuildTurn]:
+    offered = []
+    for work in works:
+        device = next((one for one in _candidates(work) if one.pk not in busy), None)
+        turn = device and _offer(work, device)
+        if turn:
+            offered.append(turn)
+    return offered
+
+
+def _candidates(work: Work) -> list[Device]:
+    """Devices that could begin now; those that had fewer turns at it first, makers after others."""
+    now, makers = clock.now(), work.find_makers()
+    ordered = _in_order(_at_leisure(work, now), work, makers)
+    able: list[Device] = [device for device in ordered if is_open(device.line.window, now)]
+    if all(device.pk in makers for device in able) and _waits_for_others(work, makers, now):
+        return []
+    return able
+
+
+def _at_leisure(work: Work, now: datetime) -> QuerySet[Device]:
+    """Online and willing, without a turn, and not one that has just turned this down."""
+    fit = with_presence(willing_devices(work.profile), PresenceWord.ONLINE, now)
     resting = BuildTurn.objects.filter(
-        build=build,
+        **work.earlier,
         ended__in=[TurnEnd.DECLINED, TurnEnd.WITHDRAWN],
         ended_at__gt=now - timedelta(seconds=REST_S),
     )
-    taken = BuildTurn.objects.exclude(state=TurnState.ENDED)
-    fit = fit.exclude(build_turns__in=resting).exclude(build_turns__in=taken)
-    turns = Count("build_turns", filter=Q(build_turns__build=build))
-    ordered = fit.annotate(turns=turns).order_by("turns", "serial").select_related("line")
-    return [device for device in ordered if is_open(device.line.window, now)]
+    return fit.exclude(build_turns__in=resting).exclude(build_turns__in=_open_turns())
 
 
-def willing_devices(build: Build) -> QuerySet[Device]:
-    """Accepted devices of the build's profile that say that they may build."""
-    return Device.objects.filter(
-        profile=build.profile_id, state=DeviceState.ACCEPTED, presence__may_build=True
-    )
+def _in_order(fit: QuerySet[Device], work: Work, makers: frozenset[UUID]) -> QuerySet[Device]:
+    of_it = Q(**{f"build_turns__{name}": value for name, value in work.earlier.items()})
+    fit = fit.alias(turns=Count("build_turns", filter=of_it)).select_related("line")
+    if not makers:
+        return fit.order_by("turns", "serial")
+    made_it = Case(When(pk__in=makers, then=Value(1)), default=Value(0))
+    return fit.alias(made_it=made_it).order_by("turns", "made_it", "serial")
 
 
-def _offer(build: Build, device: Device) -> BuildTurn | None:
+def _waits_for_others(work: Work, makers: frozenset[UUID], now: datetime) -> bool:
+    """Whether a second pair of eyes is worth some more time."""
+    if not makers or now > work.since + timedelta(seconds=OTHERS_FIRST_S):
+        return False
+    return willing_devices(work.profile).exclude(pk__in=makers).exists()
+
+
+def _offer(work: Work, device: Device) -> BuildTurn | None:
     """None where somebody else was faster: the database holds one open turn for each."""
+    now = clock.now()
     try:
         with transaction.atomic():
-            turn = BuildTurn.objects.create(build=build, device=device, offered_at=clock.now())
+            turn = BuildTurn.objects.create(**work.named, device=device, offered_at=now)
             announce([device.pk])
     except IntegrityError:
         return None

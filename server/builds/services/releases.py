@@ -18,7 +18,7 @@ from server.accounts.actors import SYSTEM
 from server.builds import dispatch
 from server.builds.checks.queueing import queue_check, send_check
 from server.builds.checks.selectors import describe_check, newest_check, refused_releases
-from server.builds.checks.states import SIGNABLE, CheckState
+from server.builds.checks.states import CheckState
 from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.builds.selectors import release_target, signable, unsigned_artifacts
 from server.builds.services.artifacts import artifact_ref
@@ -68,7 +68,7 @@ def _advance(release: Release, profile: HardwareProfile) -> int:
         return 1
     if check.state == CheckState.QUEUED:
         return int(send_check(check))
-    if check.state in SIGNABLE:
+    if check.may_be_signed:
         queue = dispatch.signing_queue_of(profile)
         return int(dispatch.send_once(SIGN_RELEASE, release.pk, profile.pk, queue=queue))
     return 0
@@ -101,8 +101,8 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
     """Sign a release with its PipelineCertificate. May run twice: the same rows, the same bytes.
 
     Raises Conflict while an artifact is not signed yet, and where the golden cases were not
-    judged on the profile, or not as by the reference. Where a person answers for it instead,
-    there is no certificate.
+    judged on the profile, or not as by the reference, or nobody has approved what a device says
+    of them. Where a person answers for it instead, there is no certificate.
     """
     release = Release.objects.get(pk=release_id)
     profile = HardwareProfile.objects.get(pk=profile_id)
@@ -113,7 +113,7 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
     if artifacts is None:
         raise Conflict(f"{release} cannot be signed for {profile}: an artifact is not signed yet.")
     check = newest_check(release, profile)
-    if check is None or check.state not in SIGNABLE:
+    if check is None or not check.may_be_signed:
         raise Conflict(f"{release} cannot be signed for {profile}: {_describe(check)}.")
     target = _publish(release, profile, artifacts, check)
     try:

@@ -1,16 +1,14 @@
-"""What a device does with its turn at a build: takes it, goes on, declines it, gives it back."""
+"""What a device does with its turn: takes it, goes on, declines it, gives it back."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 
-from server.builds.models import Build, BuildTurn
+from inference_core.contract.device_build import BuildBeat
+from server.builds.models import BuildTurn
 from server.builds.services import uploads
-from server.builds.services.leases import extend_lease, lease_build
-from server.builds.services.outcomes import give_up
-from server.builds.states import TURN, BuildState, TurnEnd, TurnState
+from server.builds.services.works import work_of
+from server.builds.states import TURN, TurnEnd, TurnState
 from server.fleet.services import announce
 from server.lib import clock
 from server.lib.errors import Conflict
@@ -19,52 +17,55 @@ from server.lib.states import StaleState, move
 MAX_REASON = 2000
 
 
-def take_turn(*, turn: BuildTurn) -> Build:
-    """Lease the build for the turn's device; again gives the same lease.
+def take_turn(*, turn: BuildTurn) -> None:
+    """Lease what the turn is at for its device; again gives the same lease.
 
-    Conflict where the offer is over, or the build was taken away meanwhile.
+    Conflict where the offer is over, or the work was taken away meanwhile.
     """
     if turn.state == TurnState.OFFERED:
-        build = _lease(turn)
-        if build is not None:
-            return build
-        end_turn(turn, TurnEnd.WITHDRAWN, "The build was not waiting any more.", actor=turn.owner)
-    if turn.state == TurnState.LEASED and extend_lease(build=turn.build, owner=turn.owner):
-        return turn.build
-    raise Conflict("This turn is over: the build is not this device's any more.")
+        if _lease(turn):
+            return
+        end_turn(turn, TurnEnd.WITHDRAWN, "It was not waiting any more.", actor=turn.owner)
+    if turn.state == TurnState.LEASED and work_of(turn).extend(turn.owner, None):
+        return
+    raise Conflict("This turn is over: it is not this device's any more.")
 
 
-def _lease(turn: BuildTurn) -> Build | None:
+def _lease(turn: BuildTurn) -> bool:
     with transaction.atomic():
-        build = lease_build(build_id=turn.build_id, owner=turn.owner)
-        if build is not None:
+        is_ours = work_of(turn).lease(turn.owner)
+        if is_ours:
             move(TURN, turn, TurnState.LEASED, actor=turn.owner, leased_at=clock.now())
-    return build
+    return is_ours
 
 
-def continue_turn(*, turn: BuildTurn, **progress: Any) -> None:
-    """Keep the lease and store ``progress``; Conflict where it is lost."""
-    if turn.state != TurnState.LEASED or not extend_lease(
-        build=turn.build, owner=turn.owner, **progress
-    ):
-        raise Conflict("The lease of this build was lost; its result is not used.")
+def require_lease(turn: BuildTurn) -> None:
+    """Conflict unless the turn's device has the lease."""
+    if turn.state != TurnState.LEASED or not work_of(turn).is_held_by(turn.owner):
+        raise Conflict("Files are given while the lease is held; this lease was lost.")
+
+
+def continue_turn(*, turn: BuildTurn, beat: BuildBeat | None = None) -> None:
+    """Keep the lease and store how far it is; Conflict where it is lost."""
+    if turn.state != TurnState.LEASED or not work_of(turn).extend(turn.owner, beat):
+        raise Conflict("The lease was lost; nothing of this turn is used.")
 
 
 def decline_turn(*, turn: BuildTurn, reason: str) -> None:
     """Leave an offer to another device; costs no attempt. Twice is as good as once."""
     if turn.state == TurnState.LEASED:
-        raise Conflict("The build has begun here; give it back instead.")
+        raise Conflict("It has begun here; give it back instead.")
     end_turn(turn, TurnEnd.DECLINED, reason, actor=turn.owner)
 
 
 def return_turn(*, turn: BuildTurn, reason: str) -> None:
-    """Give a leased build back, for the next attempt; Conflict where the lease is lost."""
+    """Give leased work back, for the next attempt; Conflict where the lease is lost."""
     if turn.state == TurnState.OFFERED:
         decline_turn(turn=turn, reason=reason)
         return
     why = f"{turn.device} gave it back: {reason}"[:MAX_REASON]
     with transaction.atomic():
-        give_up(build=turn.build, owner=turn.owner, why=why, is_final=False)
+        work_of(turn).give_up(turn.owner, why)
         end_turn(turn, TurnEnd.RETURNED, reason, actor=turn.owner)
 
 
@@ -85,5 +86,5 @@ def end_turn(turn: BuildTurn, ended: TurnEnd, reason: str, *, actor: str) -> boo
 
 
 def is_over_with(turn: BuildTurn) -> bool:
-    """Whether this turn brought the build to its end."""
-    return turn.ended == TurnEnd.FINISHED and turn.build.state != BuildState.LEASED
+    """Whether this turn brought its work to an end."""
+    return turn.ended == TurnEnd.FINISHED and work_of(turn).is_over

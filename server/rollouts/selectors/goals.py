@@ -9,8 +9,10 @@ from django.conf import settings
 from inference_core.contract.device import DeploymentRef, Goal, ProbationLimits, ShadowLimits
 from inference_core.contract.release import TargetRef
 from inference_core.contract.words import TERMINAL_PHASES
-from server.builds.device_reads import offer_for
+from server.builds.checks.device_reads import check_offer
+from server.builds.device_reads import build_offer
 from server.builds.models import ReleaseTarget
+from server.builds.turn_reads import open_turn
 from server.fleet.models import Device
 from server.fleet.selectors import agent_release_of, config_of
 from server.rollouts.models import Deployment, Desired
@@ -30,6 +32,7 @@ def goal_of(device: Device) -> Goal:
     if deployment is not None and deployment.phase in TERMINAL_PHASES:
         deployment = None
     shadow, agent = _shadow(device, desired), agent_release_of(device)
+    turn = open_turn(device)
     return Goal(
         generation=desired.generation if desired else 0,
         release=_target_ref(desired.target if desired else None),
@@ -44,7 +47,8 @@ def goal_of(device: Device) -> Goal:
         broker=settings.ENV.push_broker(),
         agent=agent.ref if agent else None,
         wanted_logs=wanted_logs(device),
-        build=offer_for(device),
+        build=build_offer(turn),
+        check=check_offer(turn),
     )
 
 

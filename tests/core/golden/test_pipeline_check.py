@@ -9,7 +9,7 @@ import pytest
 from inference_core.contract.golden import PIPELINE_EVENT, PipelineCertificate, PipelineOutcome
 from inference_core.contract.words import VerdictWord
 from inference_core.errors import BadInput
-from inference_core.optimize.golden.cases import reduce, spread
+from inference_core.optimize.golden.cases import spread
 from tests.core.build_jobs import Child
 from tests.core.golden.checks import (
     DARK,
@@ -138,7 +138,7 @@ def test_pictures_that_no_rule_is_over_are_never_silently_none(
     job = make_job(tmp_path, golden)
     other = job.golden[0].model_copy(update={"model": "other"})
 
-    assert reduce(spec(stages=stages, rules=[RULE]), "patches") is not None
+    assert spec(stages=stages, rules=[RULE]).seen_by("patches") is not None
     with pytest.raises(BadInput, match="no golden picture can judge this pipeline"):
         check(job.model_copy(update={"golden": (other,)}))
 
