@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
+from inference_core.contract.build import ParityLimits
 from server.builds.checks.states import CheckState
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.models import Device, HardwareProfile
@@ -23,6 +26,9 @@ class Build(models.Model):
     )
     is_again = models.BooleanField(
         default=False, help_text="Asked for on purpose after one that was refused or failed."
+    )
+    limits_body = models.JSONField(
+        default=dict, help_text="ParityLimits of its model when it was queued; empty is defaults."
     )
     cached_from = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="reused_by"
@@ -63,6 +69,11 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile}"
+
+    @property
+    def limits(self) -> ParityLimits:
+        """What its candidates must keep: part of the order, whatever is decided meanwhile."""
+        return ParityLimits.model_validate(self.limits_body)
 
 
 class Builder(models.Model):
@@ -112,10 +123,17 @@ class Artifact(models.Model):
     approved_at = models.DateTimeField(null=True, blank=True)
     approved_by = models.CharField(max_length=200, blank=True)
     approval_reason = models.TextField(blank=True)
+    superseded_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when new releases take a later one."
+    )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["version", "profile"], name="one_artifact_per_profile")
+            models.UniqueConstraint(
+                fields=["version", "profile"],
+                condition=Q(superseded_at=None),
+                name="one_artifact_per_profile",
+            )
         ]
 
     def __str__(self) -> str:
@@ -125,6 +143,12 @@ class Artifact(models.Model):
     def waits_for_approval(self) -> bool:
         """Whether it may not be signed before a person says so."""
         return self.needs_approval and self.approved_at is None
+
+    def is_current_at(self, moment: datetime | None) -> bool:
+        """Whether no later one had taken its place at ``moment``; None is now."""
+        if self.superseded_at is None:
+            return True
+        return moment is not None and self.superseded_at > moment
 
 
 class Certificate(models.Model):

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from server.accounts import audit
 from server.builds import dispatch
-from server.builds.checks.selectors import newest_check
-from server.builds.checks.states import CHECK, CheckState
+from server.builds.checks.selectors import newest_check, predates
+from server.builds.checks.states import CHECK, SIGNABLE, CheckState
 from server.builds.models import PipelineCheck
 from server.builds.selectors import release_target, signable
 from server.fleet.models import HardwareProfile
@@ -64,10 +64,17 @@ def send_check(check: PipelineCheck) -> bool:
 def _refuse_known(release: Release, profile: HardwareProfile, last: PipelineCheck | None) -> None:
     if release_target(release, profile) is not None:
         raise Conflict(f"{release} is signed for {profile} already.")
-    if last is not None and last.state != CheckState.FAILED:
+    artifacts = signable(release, profile)
+    is_open = last is None or last.state == CheckState.FAILED
+    if last is not None and last.state in SIGNABLE and artifacts is not None:
+        is_open = predates(last, artifacts.values())
+    if last is not None and not is_open:
         raise Conflict(
             f"The golden cases of {release} were judged on {profile}: {last.state}. "
             "Neither the release nor its artifacts ever change, so they are not judged again."
         )
-    if signable(release, profile) is None:
-        raise Conflict(f"{release} cannot be judged on {profile}: an artifact is not signed yet.")
+    if artifacts is None:
+        raise Conflict(
+            f"{release} cannot be judged on {profile}: an artifact is not signed yet, or fails "
+            "the limits that its model has today."
+        )
