@@ -31,7 +31,7 @@ AT_MOST: dict[str, float] = {
 }
 """A score lies between 0 and 1; the others keep numbers to what can be meant."""
 
-_WHY = "A certificate under laxer limits than this would say nothing, so nobody may set them."
+_WHY = "Beyond that a certificate would say nothing, so nobody may set it."
 _PAIRS = (("few_images", "min_images"), ("few_class_images", "min_class_images"))
 
 
@@ -58,7 +58,9 @@ def differences(old: ParityLimits, new: ParityLimits) -> list[Difference]:
 
 def require_meaningful(limits: ParityLimits) -> None:
     """Invalid, with an entry in ``errors`` for each, where limits are nonsense or below a floor."""
-    errors = [{"path": name, "detail": why} for name, why in _problems(in_full(limits))]
+    values = in_full(limits)
+    found = list(_out_of_bounds(values)) or list(_upside_down(values))
+    errors = [{"path": name, "detail": why} for name, why in found]
     if errors:
         raise Invalid(f"{errors[0]['path']}: {errors[0]['detail']}", errors=errors)
 
@@ -70,14 +72,15 @@ def warnings_of(model: VisionModel, limits: ParityLimits) -> list[str]:
     return [told] if images < least else []
 
 
-def _problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _out_of_bounds(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
-        if value is None:
-            continue
-        if value < AT_LEAST.get(name, value):
-            yield name, f"{value:g} is below {AT_LEAST[name]:g}. {_WHY}"
-        if value > AT_MOST.get(name, value):
-            yield name, f"{value:g} is above {AT_MOST[name]:g}. {_WHY}"
+        if value is not None and value < AT_LEAST.get(name, value):
+            yield name, f"it may not be below {AT_LEAST[name]:g}. {_WHY}"
+        if value is not None and value > AT_MOST.get(name, value):
+            yield name, f"it may not be above {AT_MOST[name]:g}. {_WHY}"
+
+
+def _upside_down(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for few, least in _PAIRS:
         if values[few] < values[least]:
             yield few, f"{values[few]} is less than {least}, {values[least]}: it would never warn."
