@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from inference_core.contract.build import ParityLimits
 from server.lib.errors import DomainError
-from server.registry.limits import AT_LEAST, AT_MOST, DEFAULTS, Difference, differences, in_full
+from server.registry.limits import AT_LEAST, AT_MOST, DEFAULTS, differences, in_full
 from server.registry.limits import warnings_of as model_warnings
 from server.registry.models import LimitsChange, VisionModel
 
-CHANGES_SHOWN = 20
+CHANGES_SHOWN, ANY = 20, "any"
 
 LABELS = {
     "min_metric_share": "Metric of the task, as a share of what the original reaches",
@@ -35,8 +35,8 @@ class LimitRow:
 
     name: str
     label: str
-    today: float | None
-    default: float | None
+    today: str
+    default: str
     bound: str
     typed: str
     problem: str = ""
@@ -54,15 +54,15 @@ class LimitRow:
     @property
     def is_optional(self) -> bool:
         """Whether nothing is an answer."""
-        return self.default is None
+        return self.default == ANY
 
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """A change of the history, and the limits that it moved."""
+    """A change of the history, and the limits that it moved: name, from, to."""
 
     change: LimitsChange
-    moved: tuple[Difference, ...]
+    moved: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def panel_of(
         LimitRow(
             name,
             label,
-            today[name],
-            defaults[name],
+            spell(today[name]),
+            spell(defaults[name]),
             _bound(name),
-            typed.get(name, _as_typed(today[name])),
+            typed.get(name, "" if today[name] is None else spell(today[name])),
             wrong.get(name, ""),
         )
         for name, label in LABELS.items()
@@ -107,19 +107,22 @@ def panel_of(
     )
 
 
-def _moved(change: LimitsChange) -> tuple[Difference, ...]:
+def spell(value: float | None) -> str:
+    """A limit in all its digits; 40.0 is 40."""
+    if value is None:
+        return ANY
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _moved(change: LimitsChange) -> tuple[tuple[str, str, str], ...]:
     old, new = ParityLimits.model_validate(change.old), ParityLimits.model_validate(change.new)
-    return tuple(differences(old, new))
+    return tuple((one.name, spell(one.old), spell(one.new)) for one in differences(old, new))
 
 
 def _bound(name: str) -> str:
     if name in AT_LEAST:
         return f"not below {AT_LEAST[name]:g}"
     return f"not above {AT_MOST[name]:g}" if name in ("max_score_shift", "max_p95_ms") else ""
-
-
-def _as_typed(value: float | None) -> str:
-    return "" if value is None else str(value)
 
 
 def _problems_by_name(problem: DomainError | None) -> dict[str, str]:

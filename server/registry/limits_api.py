@@ -25,7 +25,7 @@ from server.registry import selectors, services
 from server.registry.models import LimitsChange, VisionModel
 from server.registry.services.limits import MAX_REASON
 
-Figures = dict[str, float | None]
+Figures = dict[str, int | float | None]
 
 
 class GivenLimits(ParityLimits):
@@ -49,8 +49,8 @@ class ShownLimits(Message):
     number: int
     limits: Figures
     defaults: Figures
-    at_least: dict[str, float] = Field(description="Nobody may set less.")
-    at_most: dict[str, float] = Field(description="Nobody may set more.")
+    at_least: Figures = Field(description="Nobody may set less.")
+    at_most: Figures = Field(description="Nobody may set more.")
     warnings: tuple[str, ...]
 
 
@@ -117,8 +117,8 @@ def _show(model: VisionModel) -> Response:
         number=model.limits_number,
         limits=rules.in_full(model.limits),
         defaults=rules.in_full(rules.DEFAULTS),
-        at_least=rules.AT_LEAST,
-        at_most=rules.AT_MOST,
+        at_least=dict(rules.AT_LEAST),
+        at_most=dict(rules.AT_MOST),
         warnings=tuple(rules.warnings_of(model, model.limits)),
     )
     return Response(shown.model_dump(mode="json"))

@@ -57,7 +57,7 @@ def test_limits_are_set_by_the_form_and_the_history_says_so(world: World, sign_i
     page = words(client.post(FORM, form | told, follow=True))
 
     assert "Builds of board-defects are held to these limits from now on." in page
-    assert "min_agreement 0.95 → 0.97 , max_p95_ms any → 40.0 ada" in page
+    assert "min_agreement 0.95 → 0.97 , max_p95_ms any → 40 ada" in page
     assert "misses scratches" in page
     limits = VisionModel.objects.get().limits
     assert limits == ParityLimits(min_agreement=0.97, max_p95_ms=40)
