@@ -203,6 +203,19 @@ def test_what_fails_the_new_limits_too_is_not_built_for_nothing(
     assert ask(client, profile, again=True, reason="I doubt it").status_code == 201
 
 
+def test_what_broke_breaks_under_any_limits(
+    version: ModelVersion, profile: HardwareProfile
+) -> None:
+    broken = {**tried("int8", 1), "parity": None, "reason": "int8 is broken: NaN in scores"}
+    refuse(lease(version, profile), broken)
+    change(version, min_metric_share=0.9)
+
+    answer = ask(client_of(Role.RELEASER), profile)
+
+    assert answer.status_code == 200
+    assert "fails today's too: int8 is broken: NaN in scores" in answer.json()["note"]
+
+
 def test_a_refusal_without_figures_is_worth_another_try_under_other_limits(
     version: ModelVersion, profile: HardwareProfile
 ) -> None:
