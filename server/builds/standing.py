@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from inference_core.contract.build import Candidate, ParityCertificate, ParityLimits
 from inference_core.contract.parity import find_broken_limit
@@ -56,10 +57,10 @@ def current_artifact(version: ModelVersion, profile: HardwareProfile) -> Artifac
 
 def standing_of(artifact: Artifact) -> Standing:
     """``certificate`` and ``version.model`` are best loaded with the artifact."""
-    today = artifact.version.model.limits
-    certificate = ParityCertificate.model_validate(artifact.certificate.body)
-    changed = tuple(differences(certificate.limits, today))
-    return Standing(changed, _find_shortfall(certificate, today) if changed else "")
+    today, body = artifact.version.model.limits, artifact.certificate.body
+    # Sweeps ask this of many artifacts, and nearly always the limits are the same.
+    changed = tuple(differences(ParityLimits.model_validate(body.get("limits", {})), today))
+    return Standing(changed, _find_shortfall(body, today) if changed else "")
 
 
 def has_other_limits(build: Build) -> bool:
@@ -128,7 +129,8 @@ def _warn(artifact: Artifact, target: ReleaseTarget | None) -> LimitsWarning | N
     )
 
 
-def _find_shortfall(certificate: ParityCertificate, limits: ParityLimits) -> str:
+def _find_shortfall(body: dict[str, Any], limits: ParityLimits) -> str:
+    certificate = ParityCertificate.model_validate(body)
     name, figures = str(certificate.precision), certificate.parity
     return find_broken_limit(name, figures, certificate.latency, limits) or ""
 

@@ -71,7 +71,7 @@ def test_limits_are_set_by_the_form_and_the_history_says_so(world: World, sign_i
         ({"min_agreement": "1.2"}, "less than or equal to 1"),
         ({"min_agreement": "0.2"}, "may not be below 0.8"),
         ({"min_agreement": ""}, "valid number"),
-        ({"min_agreement": "nan"}, "greater than or equal to 0"),
+        ({"min_agreement": "nan"}, "less than or equal to 1"),
         ({"few_images": "1"}, "less than min_images"),
         ({"few_images": "9" * 1000}, "limit"),
         ({"max_p95_ms": "-4"}, "greater than 0"),
