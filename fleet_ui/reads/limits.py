@@ -19,7 +19,7 @@ LABELS = {
     "min_slice_share": "The same of each slice",
     "min_agreement": "Share of golden images with the same answer",
     "max_score_shift": "Mean distance of the scores, at most",
-    "max_p95_ms": "p95 of one inference on the hardware in ms, at most; empty is any",
+    "max_p95_ms": "p95 of one inference on the hardware, ms, at most (empty: any)",
     "min_reference_metric": "What the original itself must reach",
     "min_images": "Golden images, at least",
     "few_images": "Golden images, below which the certificate warns",
