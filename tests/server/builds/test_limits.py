@@ -237,6 +237,28 @@ def test_what_was_only_too_slow_is_built_again_where_more_is_allowed(
     assert ask(client, profile).status_code == 201
 
 
+def test_a_worker_refuses_what_is_too_slow_and_builds_it_where_more_is_allowed(
+    version: ModelVersion, profile: HardwareProfile
+) -> None:
+    change(version, max_p95_ms=0.0001)
+    refused = services.queue_build(version=version, profile=profile, actor=ACTOR)
+    worker.run_build(refused.pk)
+    refused.refresh_from_db()
+    assert refused.state == BuildState.REFUSED, refused.log
+    assert "ms (p95 of 30 runs on this hardware); at most 0.0001 ms" in refused.reason
+
+    change(version, max_p95_ms=60_000)
+    anew = services.queue_build(version=version, profile=profile, actor=ACTOR)
+    worker.run_build(anew.pk)
+
+    anew.refresh_from_db()
+    assert anew.state == BuildState.SUCCEEDED, anew.log
+    assert anew.key != refused.key
+    assert anew.recipe["asked"]["limits"]["max_p95_ms"] == 60_000
+    assert anew.artifact.certificate.body["limits"]["max_p95_ms"] == 60_000
+    assert standing_of(anew.artifact).is_under_todays
+
+
 # Tightened: what there is stays, and new releases do not take it
 
 
