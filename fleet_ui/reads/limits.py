@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inference_core.contract.build import ParityLimits
+from server.builds.models import Artifact, Build
+from server.builds.standing import failing_artifacts, worth_asking_again
 from server.lib.errors import DomainError
 from server.registry.limits import AT_LEAST, AT_MOST, DEFAULTS, differences, in_full
 from server.registry.limits import warnings_of as model_warnings
 from server.registry.models import LimitsChange, VisionModel
 
-CHANGES_SHOWN, ANY = 20, "any"
+CHANGES_SHOWN, ROWS_SHOWN, ANY = 20, 20, "any"
 
 LABELS = {
     "min_metric_share": "Metric of the task, as a share of what the original reaches",
@@ -67,12 +69,17 @@ class ChangeRow:
 
 @dataclass(frozen=True)
 class LimitsPanel:
-    """All that the panel shows; ``problem`` and ``reason`` are of a form that was refused."""
+    """All that the panel shows; ``problem`` and ``reason`` are of a form that was refused.
+
+    ``failing`` artifacts fail the limits of today, builds that are ``askable`` may keep them.
+    """
 
     rows: tuple[LimitRow, ...]
     number: int
     history: tuple[ChangeRow, ...]
     warnings: tuple[str, ...]
+    failing: tuple[tuple[Artifact, str], ...]
+    askable: tuple[Build, ...]
     reason: str = ""
     problem: str = ""
 
@@ -102,6 +109,8 @@ def panel_of(
         number=model.limits_number,
         history=tuple(ChangeRow(change, _moved(change)) for change in changes),
         warnings=tuple(model_warnings(model, limits)),
+        failing=tuple(failing_artifacts(model)[:ROWS_SHOWN]),
+        askable=tuple(worth_asking_again(model)[:ROWS_SHOWN]),
         reason=typed.get("reason", ""),
         problem=problem.detail if problem else "",
     )

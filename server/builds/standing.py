@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from inference_core.contract.build import Candidate, ParityCertificate, ParityLimits
 from inference_core.contract.parity import find_broken_limit
 from server.builds.models import Artifact, Build, ReleaseTarget
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.registry.limits import Difference, differences
-from server.registry.models import ModelVersion, Release
+from server.registry.models import ModelVersion, Release, VisionModel
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,24 @@ def standing_of(artifact: Artifact) -> Standing:
     # Sweeps ask this of many artifacts, and nearly always the limits are the same.
     changed = tuple(differences(ParityLimits.model_validate(body.get("limits", {})), today))
     return Standing(changed, _find_shortfall(body, today) if changed else "")
+
+
+def failing_artifacts(model: VisionModel) -> list[tuple[Artifact, str]]:
+    """What new releases would take of ``model`` and may not, with the first limit that it fails."""
+    rows = Artifact.objects.filter(version__model=model, superseded_at=None)
+    rows = rows.select_related("build", "profile", "certificate", "version__model").order_by("-pk")
+    judged = ((row, standing_of(row).shortfall) for row in rows.defer("manifest_body"))
+    return [(row, shortfall) for row, shortfall in judged if shortfall]
+
+
+def worth_asking_again(model: VisionModel) -> list[Build]:
+    """Builds of ``model`` that were refused, the last of their kind, and may end otherwise now."""
+    later = Build.objects.filter(
+        version=OuterRef("version"), profile=OuterRef("profile"), number__gt=OuterRef("number")
+    )
+    rows = Build.objects.filter(~Exists(later), version__model=model, state=BuildState.REFUSED)
+    rows = rows.select_related("profile", "version__model").defer("log").order_by("-pk")
+    return [row for row in rows if is_worth_another(row)]
 
 
 def has_other_limits(build: Build) -> bool:

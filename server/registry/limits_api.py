@@ -38,7 +38,7 @@ class NewLimits(Document):
     """``PUT`` and ``PATCH models/{name}/limits``; ``expected`` is the last change you saw."""
 
     limits: GivenLimits
-    expected: int = Field(ge=0, strict=True)
+    expected: int = Field(ge=0, le=2**31 - 1, strict=True)
     reason: str = Field(min_length=1, max_length=MAX_REASON)
 
 

@@ -158,6 +158,28 @@ def test_the_pages_say_what_was_certified_under_other_limits(world: World, sign_
     assert "Fails today\u2019s limits" in words(client.get(addresses[0]))
 
 
+def test_the_panel_names_what_fails_and_what_may_be_asked_for(
+    world: World, sign_in: SignIn
+) -> None:
+    client = sign_in("vera")
+    refused = world.builds["1.1.0 x86-onnxruntime"]
+    change(min_metric_share=0.999)
+    page = words(client.get(PAGE))
+    failing = page[page.index("no new release takes them") :]
+    for profile in ("x86-onnxruntime", "x86-openvino"):
+        made = world.builds[f"1.0.0 {profile}"]
+        assert f"1.0.0 for {profile}, build {made.pk} int8 kept 99.6%" in failing
+    assert "worth asking for again" not in page
+
+    refused.candidates[0]["parity"] |= {"share": 0.98, "per_class": {}, "score_shift": 0.0}
+    refused.save()
+    change(min_metric_share=0.95)
+    page = words(client.get(PAGE))
+    assert "no new release takes them" not in page
+    asked = page[page.index("worth asking for again") :]
+    assert f"1.1.0 for x86-onnxruntime, build {refused.pk} " in asked
+
+
 def test_a_build_says_that_a_later_one_took_its_place(world: World, sign_in: SignIn) -> None:
     build = world.builds["1.0.0 x86-openvino"]
     Artifact.objects.filter(build=build).update(superseded_at=world.now)
