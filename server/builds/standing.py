@@ -36,7 +36,7 @@ class Standing:
     def sentence(self) -> str:
         """For a person; empty where there is nothing to say."""
         if self.shortfall:
-            return f"certified under other limits, it fails today's: {self.shortfall}"
+            return f"certified under other limits, and it fails today's: {self.shortfall}"
         return "certified under other limits; it keeps today's too" if self.changed else ""
 
 
