@@ -21,13 +21,13 @@ def render_live(
     """``template``.html as a page, or ``template``_live.html alone for a poll.
 
     A poll that would bring the same fragment gets 304. The fragment comes back every 5 s where
-    something moves and every 30 s elsewhere.
+    something moves and every 30 s elsewhere. ``live_url`` is where it is, if not here.
     """
     whole = {
         **context,
         "fragment": f"fleet_ui/{template}_live.html",
         "poll_s": MOVING_S if is_moving else CALM_S,
-        "live_url": request.get_full_path(),
+        "live_url": context.get("live_url", request.get_full_path()),
     }
     if request.headers.get("HX-Request") != "true":
         return render(request, f"fleet_ui/{template}.html", whole)

@@ -19,6 +19,7 @@ from server.accounts.models import Role
 from server.accounts.scope import has_role
 from server.builds import selectors, services
 from server.builds.services.queueing import explain_ending
+from server.builds.standing import standing_of
 from server.builds.states import BUILD, BuildState
 from server.lib.models import StateEvent
 
@@ -63,6 +64,8 @@ def build(request: HttpRequest, build_id: int) -> HttpResponse:
         "candidates": candidates_of(found),
         "certificate": certificate,
         "certificate_row": row,
+        "standing": standing_of(found.artifact) if row else None,
+        "limits": found.limits,
         "classes": classes_of(certificate.parity) if certificate else [],
         "releases": found.version.releases.order_by("-counter")[:MAX_RELEASES],
         **context_of(request, found),

@@ -29,7 +29,9 @@ def context_of(request: HttpRequest, build: Build) -> dict[str, Any]:
     return {
         "turns": turns_at(build),
         "why_no_device": why_no_device(build),
-        "waits_for_approval": artifact is not None and artifact.waits_for_approval,
+        "waits_for_approval": artifact is not None
+        and artifact.waits_for_approval
+        and artifact.superseded_at is None,
         "can_judge": has_role(signed_in_user(request), Role.RELEASER),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -18,11 +19,12 @@ from fleet_ui.actions import told
 from fleet_ui.live import render_live
 from fleet_ui.reads import models as reads
 from fleet_ui.reads import versions as version_reads
+from fleet_ui.reads.limits import panel_of
 from inference_core.contract.build import InspectionReport
 from server.accounts.actors import actor_of
-from server.accounts.models import Role
-from server.accounts.scope import has_role
-from server.lib.errors import Invalid
+from server.accounts.models import Role, User
+from server.accounts.scope import has_role, site_names
+from server.lib.errors import DomainError, Invalid
 from server.lib.fields import NameField
 from server.registry.models import ModelVersion
 from server.registry.selectors import model_version
@@ -45,6 +47,17 @@ def models(request: HttpRequest) -> HttpResponse:
 @page
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """One model; ``?version=`` chooses whose matrix is shown, the newest without it."""
+    return show_model(request, name)
+
+
+def show_model(
+    request: HttpRequest,
+    name: str,
+    *,
+    typed: Mapping[str, str] | None = None,
+    problem: DomainError | None = None,
+) -> HttpResponse:
+    """The page, or its answer to a form of limits that was refused for a ``problem``."""
     found = reads.model_named(name)
     versions = list(reads.versions_of(found))
     wanted = request.GET.get("version")
@@ -67,11 +80,22 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "report": InspectionReport.model_validate(chosen.report) if chosen else None,
         "matrix": matrix,
         "may_upload": has_role(request.user, Role.RELEASER),
+        "limits": panel_of(found, typed, problem),
+        "can_decide_limits": decides_limits(signed_in_user(request)),
     }
+    if problem is not None:
+        context["live_url"] = reverse("model", args=[name])
     is_moving = bool(matrix and matrix.is_moving) or any(
         row.state in IMPORT.open for row in imports
     )
-    return render_live(request, "model", context, is_moving=is_moving)
+    response = render_live(request, "model", context, is_moving=is_moving)
+    response.status_code = problem.status if problem else response.status_code
+    return response
+
+
+def decides_limits(user: User) -> bool:
+    """Models belong to no site, and neither does what is good enough of them."""
+    return site_names(user, Role.ADMIN) is None
 
 
 def _told_of(request: HttpRequest, chosen: ModelVersion) -> dict[str, object]:

@@ -19,6 +19,7 @@ from server.accounts.scope import has_role
 from server.builds.checks.approving import approve_check
 from server.builds.checks.queueing import MAX_REASON, queue_check
 from server.builds.checks.waiving import waive_check
+from server.builds.standing import warnings_for
 from server.fleet.models import HardwareProfile
 from server.rollouts.selectors.rollouts import rollouts_for
 
@@ -45,6 +46,7 @@ def release(request: HttpRequest, name: str) -> HttpResponse:
         "judged": [row for row in targets if row.check is not None],
         "rollouts": rollout_rows(rollouts_for(user).filter(release=found)),
     }
+    context["limit_warnings"] = warnings_for(found, [row.profile for row in targets])
     context["can_judge"] = has_role(user, Role.RELEASER)
     is_moving = any(row.is_moving for row in targets)
     return render_live(request, "release", context, is_moving=is_moving)

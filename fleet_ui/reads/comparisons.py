@@ -105,7 +105,9 @@ def odds(figures: CompareFigures) -> float:
 def latencies(row: Comparison) -> list[ProfileLatency]:
     """Median of each certified artifact, by profile."""
     found: dict[str, dict[int, float]] = {}
-    artifacts = Artifact.objects.filter(version__in=[row.a, row.b], certificate__isnull=False)
+    artifacts = Artifact.objects.filter(
+        version__in=[row.a, row.b], certificate__isnull=False, superseded_at=None
+    )
     for artifact in artifacts.select_related("profile", "certificate"):
         p50_ms = artifact.certificate.body["latency"]["p50_ms"]
         found.setdefault(artifact.profile.name, {})[artifact.version_id] = p50_ms

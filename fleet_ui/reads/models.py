@@ -11,6 +11,7 @@ from inference_core.contract.build import Candidate, ParityFigures
 from inference_core.contract.words import Precision
 from server.builds.models import Artifact, Build
 from server.builds.selectors import unserved_queues
+from server.builds.standing import Standing, standing_of
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.lib.errors import NotFound
@@ -39,6 +40,11 @@ class MatrixRow:
     cells: tuple[Candidate | None, ...]
     unserved: str = ""
     """What keeps a build, or a signature, waiting: no builder serves the queue."""
+
+    @property
+    def standing(self) -> Standing | None:
+        """How its artifact stands to the limits of today."""
+        return standing_of(self.artifact) if self.artifact else None
 
     @property
     def state(self) -> str:
@@ -98,15 +104,23 @@ def versions_of(model: VisionModel) -> QuerySet[ModelVersion]:
 def matrix_of(version: ModelVersion) -> Matrix:
     """The newest build of every profile in use, with all precisions that it tried."""
     builds: dict[int, Build] = {}
-    for build in version.builds.select_related("profile", "artifact__certificate").order_by("id"):
+    for build in version.builds.select_related("profile").order_by("id"):
         builds[build.profile_id] = build
+    made = Artifact.objects.filter(version=version, superseded_at=None)
+    current = {row.profile_id: row for row in made.select_related("certificate", "version__model")}
     in_use = Q(pk__in=builds) | Q(devices__isnull=False)
     profiles = list(HardwareProfile.objects.filter(in_use).distinct().order_by("name"))
     tried = {name for profile in profiles for name in profile.precisions}
     columns = tuple(name for name in PRECISIONS if name in tried)
     unserved = unserved_queues(profiles)
     rows = tuple(
-        _matrix_row(profile, builds.get(profile.pk), columns, unserved.get(profile.name, ""))
+        _matrix_row(
+            profile,
+            builds.get(profile.pk),
+            current.get(profile.pk),
+            columns,
+            unserved.get(profile.name, ""),
+        )
         for profile in profiles
     )
     return Matrix(columns, rows)
@@ -137,10 +151,13 @@ def classes_of(parity: ParityFigures) -> list[ClassRow]:
 
 
 def _matrix_row(
-    profile: HardwareProfile, build: Build | None, columns: Iterable[str], unserved: str
+    profile: HardwareProfile,
+    build: Build | None,
+    artifact: Artifact | None,
+    columns: Iterable[str],
+    unserved: str,
 ) -> MatrixRow:
     tried = {str(c.precision): c for c in candidates_of(build)} if build else {}
-    artifact = getattr(build, "artifact", None) if build else None
     waits = build is not None and (
         build.state == BuildState.QUEUED or (artifact is not None and artifact.signed_at is None)
     )

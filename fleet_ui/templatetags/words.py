@@ -27,7 +27,7 @@ TONES = {
     "good": "online accepted succeeded passed pass committed chosen running_goal signed normal "
     "received ok yes finished done right",
     "warn": "stale quarantined paused hold held offline_some skipped differs not_running_its_goal "
-    "warm too_late waived",
+    "warm too_late waived outgrown",
     "bad": "offline failed refused stopped rolled_back fail rejected timed_out revoked gap "
     "no_input corrupt_image cloned overdue no misfit wrong",
     "moving": "leased running open soaking acknowledged downloading verified staged activating "

@@ -162,6 +162,12 @@ class ParityLimits(Document):
         1, ge=1, description="Golden images of each class that the labels name."
     )
     few_class_images: int = added(5, ge=1, description="With fewer, the certificate says so.")
+    max_p95_ms: float | None = added(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Of one inference on the profile's hardware; None: any speed will do.",
+    )
 
 
 class BuildJob(Document):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from inference_core.contract.build import BuildJob, BuildOutcome
+from inference_core.contract.parity import refuse_slow
 from inference_core.errors import NotFinite, RuntimeUnavailable
 from inference_core.optimize import parity
 from inference_core.optimize.bench import bench
@@ -17,7 +18,7 @@ from inference_core.optimize.feed import Feed
 from inference_core.optimize.fold import fold
 from inference_core.optimize.materials import Materials, gather
 from inference_core.optimize.publish import publish
-from inference_core.optimize.select import choose, report
+from inference_core.optimize.select import Trial, choose, report
 from inference_core.optimize.workshop import Emit, Log, Workshop
 
 __all__ = ["Emit", "run_build", "run_builds"]
@@ -117,11 +118,18 @@ class _Build:
         figures = bench({trial.name: loaded[trial.name] for trial in judged}, inputs, runs)
         for trial in judged:
             trial.latency = figures[trial.name]
+            self._judge_speed(trial)
         for workshop in self._workshops:
             workshop.close()
             for trial in workshop.trials:
                 if trial.latency is not None and trial.failure is None:
                     workshop.weigh(trial, materials)
+
+    def _judge_speed(self, trial: Trial) -> None:
+        if trial.failure is not None:
+            return
+        if reason := refuse_slow(trial.name, trial.latency, self._job.limits):
+            trial.give_up("refused", reason)
 
     def _conclude(self, materials: Materials) -> BuildOutcome:
         chosen = choose(self._trials)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inference_core.contract.build import MetricName, ParityFigures, ParityLimits
 from inference_core.contract.manifest import ModelManifest
+from inference_core.contract.parity import (
+    METRIC_WORDS,
+    describe_share,
+    refuse_candidate,
+    refuse_poor,
+)
 from inference_core.datasets import Dataset, DatasetError
 from inference_core.decode.lookup import require_finite
 from inference_core.image import prepare, read_picture
@@ -15,17 +20,15 @@ from inference_core.optimize.coverage import count_class_images
 from inference_core.optimize.judges import Reading, make_judge
 from inference_core.runtimes.base import Session
 
-_METRIC_WORDS: dict[str, str] = {
-    "mean_iou": "mean IoU",
-    "character_accuracy": "character accuracy",
-    "map": "mAP",
-    "accuracy": "accuracy",
-    "auroc": "AUROC",
-    "text_f1": "F1",
-}
-_CLASS_WORDS: dict[str, str] = {"mean_iou": "IoU", "map": "average precision", "accuracy": "recall"}
-_CHANCE = {"auroc": 0.5}
-"""What a coin reaches, where that is not 0."""
+__all__ = [
+    "Evaluation",
+    "Reading",
+    "compare",
+    "describe_share",
+    "evaluate",
+    "refuse_candidate",
+    "refuse_reference",
+]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def evaluate(session: Session, manifest: ModelManifest, golden: Dataset) -> Eval
         readings.append(judge.read(sample, prepared, outputs))
     value = judge.measure(readings)
     if value is None:
-        words = _METRIC_WORDS[judge.metric]
+        words = METRIC_WORDS[judge.metric]
         raise DatasetError(f"the labels of the golden set are too uniform to measure {words}")
     figures = measure_slices(readings, [one.slices for one in golden.samples], judge.measure)
     return Evaluation(
@@ -92,60 +95,4 @@ def compare(reference: Evaluation, artifact: Evaluation) -> ParityFigures:
 
 def refuse_reference(reference: Evaluation, limits: ParityLimits) -> str | None:
     """Why nothing can be proven with this reference, or None."""
-    chance = _CHANCE.get(reference.metric, 0.0)
-    least = chance + (1 - chance) * limits.min_reference_metric
-    if reference.value >= least:
-        return None
-    words = _METRIC_WORDS[reference.metric]
-    return (
-        f"the reference itself reaches {reference.value:.2f} {words} on the golden set; below "
-        f"{least:.2f} a comparison proves nothing"
-    )
-
-
-def refuse_candidate(name: str, figures: ParityFigures, limits: ParityLimits) -> str | None:
-    """The first limit that the candidate breaks, as a sentence; None where it keeps all."""
-    kept = describe_share(name, figures)
-    if figures.share < limits.min_metric_share:
-        return f"{kept}; at least {limits.min_metric_share:.1%} is asked"
-    if lost := _find_lost(figures.per_class, limits.min_class_share):
-        label, kept_share = lost
-        return (
-            f"{name} kept {kept_share:.1%} of the {_CLASS_WORDS[figures.metric]} of {label}; "
-            f"at least {limits.min_class_share:.1%} is asked of each class"
-        )
-    if lost := _find_lost(figures.per_slice, limits.min_slice_share):
-        label, kept_share = lost
-        return (
-            f"{name} kept {kept_share:.1%} of {_METRIC_WORDS[figures.metric]} where {label}; "
-            f"at least {limits.min_slice_share:.1%} is asked of each slice"
-        )
-    if figures.agreement < limits.min_agreement:
-        # One letter in eight hardly moves the mean, and makes every such part fail.
-        return (
-            f"{kept}, but gave the same answer on {figures.agreement:.1%} of {figures.images} "
-            f"golden images; at least {limits.min_agreement:.1%} is asked"
-        )
-    if figures.score_shift > limits.max_score_shift:
-        return (
-            f"{name} moved the scores by {figures.score_shift:.3f} on average; at most "
-            f"{limits.max_score_shift:.3f} is allowed"
-        )
-    return None
-
-
-def _find_lost(
-    figures: Mapping[str, tuple[float, float]], least: float
-) -> tuple[str, float] | None:
-    """The first class or slice that kept less than ``least``, and what it kept."""
-    for name, (reference, artifact) in figures.items():
-        if artifact < least * reference:
-            return name, artifact / reference
-    return None
-
-
-def describe_share(name: str, figures: ParityFigures) -> str:
-    """For example "int8 kept 93.1% of mean IoU (0.71 of 0.76)"."""
-    words = _METRIC_WORDS[figures.metric]
-    values = f"{figures.artifact:.3f} of {figures.reference:.3f}"
-    return f"{name} kept {figures.share:.1%} of {words} ({values})"
+    return refuse_poor(reference.metric, reference.value, limits)

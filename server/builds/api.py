@@ -29,6 +29,7 @@ from server.builds.serializers import (
     ReasonSerializer,
     RequestedSerializer,
 )
+from server.builds.standing import warnings_for
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.fleet.selectors import devices_for, group_named
@@ -170,7 +171,11 @@ class Preflight(APIView):
         responses=PreflightSerializer,
     )
     def get(self, request: Request, name: str) -> Response:
-        """Every device of the group in the caller's scope that lacks something, and why."""
+        """Every device of the group in the caller's scope that lacks something, and why.
+
+        ``warnings`` keep nobody from anything: they tell of artifacts that were certified under
+        other limits than those of today.
+        """
         row = release(name)
         group = group_named(request.query_params.get("group", ""))
         devices = list(devices_for(request.user).filter(groups=group))
@@ -179,6 +184,7 @@ class Preflight(APIView):
             "group": group.name,
             "devices": len(devices),
             "missing": selectors.missing_artifacts(row, devices),
+            "warnings": warnings_for(row, {device.profile for device in devices}),
         }
         return Response(PreflightSerializer(answer).data)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
+from inference_core.contract.build import ParityLimits
 from server.builds.checks.states import SIGNABLE, CheckState
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.models import Device, HardwareProfile
@@ -24,6 +27,9 @@ class Build(LeasedRow):
     )
     is_again = models.BooleanField(
         default=False, help_text="Asked for on purpose after one that was refused or failed."
+    )
+    limits_body = models.JSONField(
+        default=dict, help_text="ParityLimits of its model when it was queued; empty is defaults."
     )
     cached_from = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="reused_by"
@@ -61,6 +67,11 @@ class Build(LeasedRow):
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile}"
+
+    @property
+    def limits(self) -> ParityLimits:
+        """What its candidates must keep: part of the order, whatever is decided meanwhile."""
+        return ParityLimits.model_validate(self.limits_body)
 
 
 class Builder(models.Model):
@@ -123,14 +134,27 @@ class Artifact(Told):
     manifest_body = models.JSONField(help_text="ModelManifest with its alphabet written out.")
     created_at = models.DateTimeField()
     signed_at = models.DateTimeField(null=True, blank=True)
+    superseded_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when new releases take a later one."
+    )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["version", "profile"], name="one_artifact_per_profile")
+            models.UniqueConstraint(
+                fields=["version", "profile"],
+                condition=Q(superseded_at=None),
+                name="one_artifact_per_profile",
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.version} for {self.profile} ({self.precision})"
+
+    def is_current_at(self, moment: datetime | None) -> bool:
+        """Whether no later one had taken its place at ``moment``; None is now."""
+        if self.superseded_at is None:
+            return True
+        return moment is not None and self.superseded_at > moment
 
 
 class Certificate(models.Model):

@@ -6,7 +6,8 @@ says which release a digest is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
@@ -21,6 +22,9 @@ from server.fleet.models import ReleaseRun
 from server.fleet.selectors import Caller
 from server.lib.errors import Invalid
 from server.registry.models import ModelVersion
+
+Made = Mapping[tuple[int, int], list[Artifact]]
+"""By version and profile, the oldest first."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,8 @@ def of_version(runs: QuerySet[ReleaseRun], model: str, version: str = "") -> Que
 
 def of_artifact(runs: QuerySet[ReleaseRun], sha256: str) -> QuerySet[ReleaseRun]:
     """Runs of releases whose files are these very bytes."""
-    made = Artifact.objects.filter(sha256=sha256)
-    places = [Q(pk__in=[])]
-    for version, profile in made.values_list("version", "profile"):
-        places.append(Q(profile=profile, release__versions=version))
+    made = Artifact.objects.filter(sha256=sha256).defer("manifest_body")
+    places = [Q(pk__in=[]), *map(_signed_with, made)]
     return _of_targets(runs, ReleaseTarget.objects.filter(reduce(or_, places)))
 
 
@@ -95,17 +97,36 @@ def read_runs(runs: Sequence[ReleaseRun]) -> list[RunView]:
     made = Artifact.objects.filter(
         version__in={version for version, _ in pairs}, profile__in={p for _, p in pairs}
     ).defer("manifest_body")
-    artifacts = {(artifact.version_id, artifact.profile_id): artifact for artifact in made}
+    artifacts: dict[tuple[int, int], list[Artifact]] = defaultdict(list)
+    for artifact in made.order_by("pk"):
+        artifacts[artifact.version_id, artifact.profile_id].append(artifact)
     return [_view(run, targets.get(run.sha256), artifacts) for run in runs]
 
 
-def _view(
-    run: ReleaseRun, target: ReleaseTarget | None, artifacts: dict[tuple[int, int], Artifact]
-) -> RunView:
-    versions = target.release.versions.all() if target else ()
-    profile = target.profile_id if target else 0
-    parts = tuple((version, artifacts.get((version.pk, profile))) for version in versions)
+def _signed_with(artifact: Artifact) -> Q:
+    """Targets that were signed while it was what a release takes."""
+    signed = Q(profile=artifact.profile_id, release__versions=artifact.version_id)
+    others = Artifact.objects.filter(version=artifact.version_id, profile=artifact.profile_id)
+    before = others.filter(pk__lt=artifact.pk).order_by("pk").last()
+    if before is not None and before.superseded_at is not None:
+        signed &= Q(signed_at__gte=before.superseded_at)
+    if artifact.superseded_at is not None:
+        signed &= Q(signed_at__lt=artifact.superseded_at)
+    return signed
+
+
+def _view(run: ReleaseRun, target: ReleaseTarget | None, made: Made) -> RunView:
+    if target is None:
+        return RunView(run, None, ())
+    parts = tuple(
+        (version, _find(made.get((version.pk, target.profile_id), []), target))
+        for version in target.release.versions.all()
+    )
     return RunView(run, target, parts)
+
+
+def _find(made: list[Artifact], target: ReleaseTarget) -> Artifact | None:
+    return next((one for one in made if one.is_current_at(target.signed_at)), None)
 
 
 def _of_targets(

@@ -12,6 +12,7 @@ from inference_core.contract.build import ParityLimits
 from inference_core.contract.release import artifact_path, release_path
 from server.builds.checks.selectors import describe_check, newest_check
 from server.builds.models import Artifact, Build, Builder, ReleaseTarget
+from server.builds.standing import current_artifact, standing_of
 from server.builds.states import BUILD, BuildState
 from server.fleet.models import Device, HardwareProfile
 from server.lib import clock
@@ -122,8 +123,14 @@ def unserved_because(build: Build) -> str:
 
 
 def is_repeatable(build: Build) -> bool:
-    """Whether another one may be asked for: it is the last of its kind, and made nothing."""
-    if build.state not in BUILD.terminal or hasattr(build, "artifact"):
+    """Whether another one may be asked for: it is the last of its kind, and there is nothing.
+
+    An artifact that fails the limits of today is nothing to take for a new release.
+    """
+    if build.state not in BUILD.terminal:
+        return False
+    made = current_artifact(build.version, build.profile)
+    if made is not None and not standing_of(made).shortfall:
         return False
     later = Build.objects.filter(
         version=build.version, profile=build.profile, number__gt=build.number
@@ -146,6 +153,7 @@ def build(build_id: int) -> Build:
             "artifact",
             "artifact__certificate",
             "artifact__device",
+            "artifact__version__model",
         )
         .filter(pk=build_id)
         .first()
@@ -155,9 +163,9 @@ def build(build_id: int) -> Build:
     return row
 
 
-def limits_of(build: Build) -> ParityLimits:  # noqa: ARG001 - the same for every model so far
+def limits_of(build: Build) -> ParityLimits:
     """What a candidate must keep; what a device certifies is held to the same."""
-    return ParityLimits()
+    return build.limits
 
 
 def release_target(release: Release, profile: HardwareProfile) -> ReleaseTarget | None:
@@ -177,9 +185,11 @@ def artifact_matrix(
         newest[row.version_id, row.profile_id] = row
     made = {
         (row.version_id, row.profile_id): row
-        for row in Artifact.objects.filter(version__in=versions, profile__in=named).defer(
-            "manifest_body"
+        for row in Artifact.objects.filter(
+            version__in=versions, profile__in=named, superseded_at=None
         )
+        .select_related("certificate", "version__model")
+        .defer("manifest_body")
     }
     return {
         (version, profile.name): MatrixCell(
@@ -234,25 +244,45 @@ def _missing_for(release: Release, profile: HardwareProfile) -> Sequence[tuple[s
 
 
 def _why(cell: MatrixCell) -> str:
-    if cell.artifact is None or cell.why:
+    if cell.artifact is None:
+        return cell.why
+    if fails := standing_of(cell.artifact).shortfall:
+        return f"{fails}. {_what_next(cell)}"
+    if cell.why:
         return cell.why
     return why_unsigned(cell.profile, artifact_path(cell.profile, cell.artifact.sha256))
+
+
+def _what_next(cell: MatrixCell) -> str:
+    """Where what there is fails the limits of today."""
+    if cell.build is not None and cell.build.state in BUILD.open:
+        return f"It was certified under other limits; build {cell.build.pk} is on its way"
+    return "It was certified under other limits: build it again, or an admin changes the limits"
 
 
 def unsigned_artifacts() -> QuerySet[Artifact]:
     """Artifacts that nobody has signed yet, and nobody need approve first."""
     waiting = Artifact.objects.exclude(needs_approval=True, approved_at=None)
-    return waiting.filter(signed_at=None).select_related("profile")
+    return waiting.filter(signed_at=None, superseded_at=None).select_related("profile")
 
 
 def signable(release: Release, profile: HardwareProfile) -> dict[str, Artifact] | None:
-    """The signed artifact of every model of ``release`` by name, or None while one is absent."""
+    """The signed artifact of every model of ``release`` by name, or None while one is absent.
+
+    One that fails the limits that its model has today is as good as absent: nothing new is
+    signed with it.
+    """
     artifacts = {
         artifact.version.model.name: artifact
         for artifact in Artifact.objects.filter(
-            profile=profile, version__releases=release, signed_at__isnull=False
+            profile=profile,
+            version__releases=release,
+            signed_at__isnull=False,
+            superseded_at=None,
         ).select_related("version__model__golden", "certificate")
     }
     paths = [artifact_path(profile.name, artifact.sha256) for artifact in artifacts.values()]
     is_complete = release.pipeline.models == set(artifacts) and not withdrawn_paths(paths)
-    return artifacts if is_complete else None
+    if not is_complete or any(standing_of(one).shortfall for one in artifacts.values()):
+        return None
+    return artifacts

@@ -11,7 +11,9 @@ from server.builds import selectors
 from server.builds.checks.serializers import TurnSerializer
 from server.builds.device_reads import turns_at
 from server.builds.models import Artifact, Build, Builder
+from server.builds.standing import standing_of
 from server.lib.fields import NameField
+from server.registry.limits import in_full
 
 
 class BuildSerializer(serializers.ModelSerializer[Build]):
@@ -50,6 +52,8 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
         source="device.serial", default=None, allow_null=True, help_text="Which device built it."
     )
     waits_for_approval = serializers.BooleanField()
+    is_under_todays_limits = serializers.SerializerMethodField()
+    shortfall = serializers.SerializerMethodField()
 
     class Meta:
         model = Artifact
@@ -67,13 +71,25 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
             "approved_at",
             "approved_by",
             "approval_reason",
+            "superseded_at",
+            "is_under_todays_limits",
+            "shortfall",
         ]
+
+    def get_is_under_todays_limits(self, artifact: Artifact) -> bool:
+        """Whether it was certified under just the limits that its model has today."""
+        return standing_of(artifact).is_under_todays
+
+    def get_shortfall(self, artifact: Artifact) -> str:
+        """The first of today's limits that its certificate fails, as a sentence; else empty."""
+        return standing_of(artifact).shortfall
 
 
 class BuildDetailSerializer(BuildSerializer):
     """A build with every candidate, its log, and what it made."""
 
     artifact = ArtifactSerializer(read_only=True, allow_null=True)
+    limits = serializers.SerializerMethodField()
     unserved = serializers.SerializerMethodField()
     turns = serializers.SerializerMethodField()
 
@@ -83,11 +99,17 @@ class BuildDetailSerializer(BuildSerializer):
             "lease_owner",
             "unserved",
             "recipe",
+            "limits",
             "candidates",
             "log",
             "artifact",
             "turns",
         ]
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
+    def get_limits(self, build: Build) -> dict[str, Any]:
+        """What its candidates must keep, as it was decided when it was queued."""
+        return in_full(build.limits)
 
     def get_unserved(self, build: Build) -> str:
         """Why it waits, where no builder serves its queue."""
@@ -161,6 +183,16 @@ class MissingSerializer(serializers.Serializer[Any]):
     why = serializers.CharField()
 
 
+class LimitsWarningSerializer(serializers.Serializer[Any]):
+    """An artifact that was certified under other limits than its model has today."""
+
+    profile = serializers.CharField()
+    model = serializers.CharField()
+    artifact_sha256 = serializers.CharField()
+    fails = serializers.BooleanField(help_text="Whether its figures fail the limits of today.")
+    why = serializers.CharField()
+
+
 class PreflightSerializer(serializers.Serializer[Any]):
     """Whether a group could take a release now."""
 
@@ -168,3 +200,4 @@ class PreflightSerializer(serializers.Serializer[Any]):
     group = serializers.CharField()
     devices = serializers.IntegerField()
     missing = MissingSerializer(many=True)
+    warnings = LimitsWarningSerializer(many=True)

@@ -144,6 +144,7 @@ def _prepare(build: Build, folder: Path) -> Path:
         golden_dir=str(folder / "golden"),
         golden_sha256=model.golden.sha256,
         output_dir=str(folder / "output"),
+        limits=build.limits,
     )
     path = folder / "job.json"
     path.write_bytes(job.to_json())

@@ -10,6 +10,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from inference_core.contract.build import ParityLimits
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.pipeline import PipelineSpec
 from server.datasets.models import DatasetVersion
@@ -25,6 +26,12 @@ class VisionModel(models.Model):
     title = models.CharField(max_length=200)
     golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="judges")
     calibration = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="calibrates")
+    limits_body = models.JSONField(
+        default=dict, help_text="ParityLimits; empty is the defaults: nobody has set them."
+    )
+    limits_number = models.PositiveIntegerField(
+        default=0, help_text="Number of their last change; 0 where nobody has set them."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -32,6 +39,32 @@ class VisionModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def limits(self) -> ParityLimits:
+        """What a candidate must keep to be certified, as it is decided today."""
+        return ParityLimits.model_validate(self.limits_body)
+
+
+class LimitsChange(models.Model):
+    """One change of a model's parity limits. Never changed, never deleted."""
+
+    model = models.ForeignKey(VisionModel, models.PROTECT, related_name="limits_changes")
+    number = models.PositiveIntegerField()
+    old = models.JSONField(help_text="ParityLimits before it, in full.")
+    new = models.JSONField(help_text="ParityLimits after it, in full.")
+    actor = models.CharField(max_length=200)
+    reason = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="limits_change_once")
+        ]
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"limits of {self.model}, change {self.number}"
 
 
 class ModelVersion(models.Model):

@@ -9,6 +9,7 @@ from server.lib.errors import NotFound
 from server.registry.models import (
     Alias,
     AliasMove,
+    LimitsChange,
     ModelImport,
     ModelVersion,
     Release,
@@ -70,6 +71,11 @@ def alias_moves(name: str, alias: str) -> QuerySet[AliasMove]:
     if found is None:
         raise NotFound(f"There is no alias {alias!r} of a model {name!r}.")
     return found.moves.select_related("old", "new")
+
+
+def limits_changes(name: str) -> QuerySet[LimitsChange]:
+    """Every change of a model's limits, the newest first; NotFound where there is no model."""
+    return model(name).limits_changes.all()
 
 
 def imports() -> QuerySet[ModelImport]:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from server.lib.fields import NameField
 from server.registry.licences import warnings_of
+from server.registry.limits import in_full
 from server.registry.models import ModelVersion, Release, VisionModel
 
 
@@ -35,9 +36,25 @@ class ModelSerializer(serializers.ModelSerializer[VisionModel]):
         "version", many=True, read_only=True
     )
 
+    limits = serializers.SerializerMethodField()
+
     class Meta:
         model = VisionModel
-        fields = ["name", "task", "title", "golden", "calibration", "versions", "created_at"]
+        fields = [
+            "name",
+            "task",
+            "title",
+            "golden",
+            "calibration",
+            "limits",
+            "versions",
+            "created_at",
+        ]
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
+    def get_limits(self, model: VisionModel) -> dict[str, Any]:
+        """What its builds must keep, as it is decided today."""
+        return in_full(model.limits)
 
 
 class NewModel(serializers.Serializer[Any]):

@@ -116,6 +116,31 @@ def test_a_poll_does_not_touch_a_reason_that_is_being_written(page: Page, world:
     expect(reason).to_be_focused()
 
 
+def test_limits_are_changed_by_the_keyboard_and_a_poll_takes_nothing_away(
+    page: Page, world: World, problems: list[str]
+) -> None:
+    page.goto("/models/board-defects/")
+    form = page.get_by_role("form", name="Parity limits")
+    speed = form.get_by_label("p95 of one inference")
+    speed.fill("-4")
+    world.versions["1.1.0"].notes = "new in the part that is polled"
+    world.versions["1.1.0"].save()
+    expect(page.get_by_text("new in the part that is polled")).to_be_visible(timeout=12_000)
+    expect(speed).to_have_value("-4")
+    form.get_by_label("Reason, for the record").fill("parts pass every 50 ms")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("greater than 0")
+    take_picture(page, "limits refused")
+    assert problems.pop().endswith("422 (Unprocessable Entity)")
+    expect(speed).to_have_value("-4")
+    speed.fill("40")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("list", name="Changes of the limits")).to_contain_text("any → 40")
+    take_picture(page, "limits changed")
+    assert overflow_px(page) <= 0
+    assert problems == []
+
+
 def test_stopping_is_one_click_and_a_reason(page: Page, world: World) -> None:
     page.goto(f"/rollouts/{world.rollout.pk}/")
     page.get_by_label("Reason, for the record").fill("scratches are missed")

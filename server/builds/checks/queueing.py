@@ -8,8 +8,8 @@ from django.db import transaction
 
 from server.accounts import audit
 from server.builds import dispatch
-from server.builds.checks.selectors import is_for_hosts, newest_check
-from server.builds.checks.states import CHECK, CheckState
+from server.builds.checks.selectors import is_for_hosts, newest_check, predates
+from server.builds.checks.states import CHECK, SIGNABLE, CheckState
 from server.builds.models import PipelineCheck
 from server.builds.selectors import release_target, signable
 from server.fleet.models import HardwareProfile
@@ -35,7 +35,7 @@ def queue_check(
         return last
     reason = reason.strip()
     _refuse_known(release, profile, last)
-    if last is not None and is_doubtable(last) and not reason:
+    if last is not None and _needs_reason(last) and not reason:
         raise Invalid("Say why you doubt what the device said: the reason stays in the audit log.")
     if len(reason) > MAX_REASON:
         raise Invalid(f"Give a reason of at most {MAX_REASON} characters.")
@@ -107,13 +107,30 @@ def is_doubtable(check: PipelineCheck) -> bool:
     )
 
 
+def _may_be_judged_again(last: PipelineCheck) -> bool:
+    return last.state == CheckState.FAILED or is_doubtable(last) or _judged_others(last)
+
+
+def _needs_reason(last: PipelineCheck) -> bool:
+    """Whether judging again is a doubt: what judged other artifacts is old, whoever did it."""
+    return is_doubtable(last) and not _judged_others(last)
+
+
+def _judged_others(last: PipelineCheck) -> bool:
+    artifacts = signable(last.release, last.profile) or {}
+    return last.state in SIGNABLE and predates(last, artifacts.values())
+
+
 def _refuse_known(release: Release, profile: HardwareProfile, last: PipelineCheck | None) -> None:
     if release_target(release, profile) is not None:
         raise Conflict(f"{release} is signed for {profile} already.")
-    if last is not None and last.state != CheckState.FAILED and not is_doubtable(last):
+    if last is not None and not _may_be_judged_again(last):
         raise Conflict(
             f"The golden cases of {release} were judged on {profile}: {last.state}. "
             "Neither the release nor its artifacts ever change, so they are not judged again."
         )
     if signable(release, profile) is None:
-        raise Conflict(f"{release} cannot be judged on {profile}: an artifact is not signed yet.")
+        raise Conflict(
+            f"{release} cannot be judged on {profile}: an artifact is not signed yet, or fails "
+            "the limits that its model has today."
+        )

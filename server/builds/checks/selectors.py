@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import Exists, OuterRef, QuerySet
 
 from server.builds.checks.states import CheckState
-from server.builds.models import BuildTurn, PipelineCheck
+from server.builds.models import Artifact, BuildTurn, PipelineCheck
 from server.builds.willing import why_it_waits, why_nobody_is_willing
 from server.fleet.models import HardwareProfile
 from server.registry.models import Release
@@ -28,6 +30,11 @@ def checks_of(release: Release) -> list[PipelineCheck]:
     rows = release.checks.select_related("profile", "release", "device").order_by("number")
     newest = {row.profile_id: row for row in rows}
     return sorted(newest.values(), key=lambda row: row.profile.name)
+
+
+def predates(check: PipelineCheck, artifacts: Iterable[Artifact]) -> bool:
+    """Whether it may have judged others: one of ``artifacts`` was made after it was asked for."""
+    return any(artifact.created_at > check.created_at for artifact in artifacts)
 
 
 def refused_releases(profile: HardwareProfile) -> QuerySet[PipelineCheck]:

@@ -88,7 +88,7 @@ def _give_up(check: PipelineCheck, owner: str, why: str, *, is_final: bool) -> N
 def _attempt(check: PipelineCheck, owner: str, folder: Path) -> None:
     artifacts = signable(check.release, check.profile)
     if artifacts is None:
-        why = "An artifact of the release is not signed."
+        why = "An artifact of the release is not signed, or fails today's limits of its model."
         _give_up(check, owner, why, is_final=True)
         return
     job = prepare_check(check, artifacts, folder)

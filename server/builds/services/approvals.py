@@ -33,7 +33,8 @@ def reject_artifact(*, build: Build, reason: str, actor: str) -> None:
 
 def _waiting(build: Build) -> Artifact:
     rows = Artifact.objects.select_for_update(of=("self",)).select_related("device")
-    artifact = rows.filter(build=build, needs_approval=True, approved_at=None).first()
+    waiting = rows.filter(build=build, needs_approval=True, approved_at=None, superseded_at=None)
+    artifact = waiting.first()
     if artifact is None or artifact.signed_at is not None:
         raise Conflict(f"Nothing of build {build.pk} waits for approval.")
     return artifact

@@ -14,6 +14,7 @@ from server.builds.services.outcomes import (
     check_certificate,
     close_build,
     lock_lease,
+    supersede_artifact,
 )
 from server.builds.services.queueing import wake_waiting
 from server.builds.states import BUILD, BuildState
@@ -54,6 +55,8 @@ def _check(build: Build, recipe: BuildRecipe) -> None:
         "golden_sha256": version.model.golden.sha256,
         "calibration_sha256": version.model.calibration.sha256,
         "profile": spec.model_dump(mode="json", exclude_none=True),
+        # Without them a certificate under laxer limits would be taken for one under these.
+        "limits": build.limits.model_dump(mode="json", exclude_none=True),
     }
     for name, value in wanted.items():
         if recipe.asked.get(name) != value:
@@ -83,6 +86,7 @@ def _copy_artifact(made: Artifact, build: Build) -> None:
     """The same bytes and the same certificate: it names digests and a profile, no version."""
     certificate = made.certificate
     check_certificate(build, ParityCertificate.model_validate(certificate.body))
+    supersede_artifact(build)
     row = Artifact.objects.create(
         build=build,
         version=build.version,

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from inference_core.contract.build import BuildOutcome, ParityCertificate
 from inference_core.contract.manifest import ModelManifest
+from inference_core.contract.parity import find_broken_limit
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
 from server.builds.models import Artifact, Build, Certificate
 from server.builds.services.leases import LEASES, return_build
@@ -45,6 +46,7 @@ def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: P
     body = blobs.put_bytes(certificate.to_json())
     with transaction.atomic():
         ended = _end(build, owner, outcome)
+        supersede_artifact(build)
         row = Artifact.objects.create(
             build=build,
             version=build.version,
@@ -105,6 +107,15 @@ def close_build(build: Build, state: BuildState, actor: str, why: str, **changes
     wake_waiting(build.key)
 
 
+def supersede_artifact(build: Build) -> None:
+    """Make way for what ``build`` made: new releases take that. Call in its transaction.
+
+    Releases that are signed keep what they were signed with.
+    """
+    before = Artifact.objects.filter(version=build.version, profile=build.profile)
+    before.filter(superseded_at=None).update(superseded_at=clock.now())
+
+
 def lock_lease(build: Build, owner: str) -> None:
     """Nobody else may have the lease: a worker that was thought dead comes too late."""
     LEASES.lock(build, owner)
@@ -122,7 +133,7 @@ def _check(build: Build, outcome: BuildOutcome) -> tuple[ParityCertificate, Mode
 
 
 def check_certificate(build: Build, certificate: ParityCertificate) -> None:
-    """OutcomeError unless it is of the source, sets and profile that ``build`` is for."""
+    """OutcomeError unless it is of what ``build`` is for, and keeps the limits that it names."""
     version = build.version
     asked = {
         "source_sha256": version.sha256,
@@ -132,10 +143,18 @@ def check_certificate(build: Build, certificate: ParityCertificate) -> None:
         "profile": build.profile.name,
         "runtime": build.profile.runtime,
         "compute_device": build.profile.compute_device,
+        "limits": build.limits,
     }
     for name, value in asked.items():
         if getattr(certificate, name) != value:
             raise OutcomeError(f"the certificate is for another build: its {name} differs.")
+    _require_kept(certificate)
+
+
+def _require_kept(certificate: ParityCertificate) -> None:
+    name, figures = str(certificate.precision), certificate.parity
+    if broken := find_broken_limit(name, figures, certificate.latency, certificate.limits):
+        raise OutcomeError(f"the certificate breaks its own limits: {broken}.")
 
 
 def _locate(outcome: BuildOutcome, folder: Path) -> Path:

@@ -9,15 +9,23 @@ from django.db import transaction
 
 from server.accounts import audit
 from server.builds import dispatch
-from server.builds.models import Build
+from server.builds.models import Artifact, Build
 from server.builds.services.operators import why_never
+from server.builds.standing import (
+    current_artifact,
+    explain_refusal,
+    has_other_limits,
+    is_worth_another,
+    standing_of,
+)
 from server.builds.states import BUILD, BuildState
 from server.fleet.models import BuiltOn, HardwareProfile
 from server.fleet.selectors import profiles_in_use
 from server.lib import clock
 from server.lib.errors import Conflict, Invalid
 from server.lib.states import move
-from server.registry.models import ModelVersion
+from server.registry.limits import in_full
+from server.registry.models import ModelVersion, VisionModel
 
 RUN_BUILD = "server.builds.tasks.run_build"
 MAX_SENT = 50
@@ -59,14 +67,19 @@ def request_build(
     """The build of a version for a profile: the one that there is, or a new one.
 
     After one that was refused or failed there is a new one only ``again``, with a reason, which
-    is Invalid without. One that the runtime could never take has failed at once, with the node
-    that it lacks. Conflict for another one of what is built: its bytes never change.
+    is Invalid without; after one that was refused, also where the limits of its model were
+    changed and its figures do not speak against it. One that the runtime could never take has
+    failed at once, with the node that it lacks. Conflict for another one of what is built and
+    keeps the limits of today: its bytes never change.
     """
     builds = Build.objects.filter(version=version, profile=profile)
+    builds = builds.select_related("version__model", "profile")
     last = builds.order_by("number").last()
     known = None if last is None else _answer_with(last, again=again)
     if known is not None:
         return known
+    if last is not None and not reason.strip():
+        reason = _why_anew(last)
     if last is not None and not reason.strip():
         raise Invalid("Say why it is worth another try: the reason stays with the build.")
     # From the row that was judged, not counted anew: who comes second must come to the same one.
@@ -76,23 +89,51 @@ def request_build(
 
 def _answer_with(last: Build, *, again: bool) -> Requested | None:
     if last.state in BUILD.open:
-        return Requested(last, is_new=False, note=f"Build {last.pk} is {_PRESENT[last.state]}.")
-    if last.state == BuildState.SUCCEEDED and hasattr(last, "artifact"):
+        note = f"Build {last.pk} is {_PRESENT[last.state]}."
+        old = " Its limits were changed since: cancel it to have it judged by today's."
+        return Requested(last, is_new=False, note=note + (old if has_other_limits(last) else ""))
+    made = current_artifact(last.version, last.profile)
+    if made is not None and not standing_of(made).shortfall:
         if again:
             raise Conflict(f"{last} is built already, and its bytes never change.")
-        return Requested(last, is_new=False, note=f"Build {last.pk} made it already.")
-    return None if again else Requested(last, is_new=False, note=explain_ending(last))
+        return Requested(made.build, is_new=False, note=f"Build {made.build_id} made it already.")
+    if again or is_worth_another(last):
+        return None
+    return Requested(last, is_new=False, note=explain_ending(last))
+
+
+def _why_anew(last: Build) -> str:
+    """The reason for one that nobody gave a reason for; empty where somebody must."""
+    if not is_worth_another(last):
+        return ""
+    return f"The limits of {last.version.model} were changed since build {last.pk}."
 
 
 def explain_ending(build: Build) -> str:
     """What a build without an artifact means for whoever would ask for another."""
+    if build.state == BuildState.REFUSED and (changed := explain_refusal(build)):
+        return changed
     if build.state == BuildState.REFUSED:
         return (
             f"Build {build.pk} was refused, and the result would be the same: change the model, "
             "its sets or its limits. If you doubt the figures, ask again and say why."
         )
+    made = getattr(build, "artifact", None)
+    if made is not None:
+        return _explain_artifact(made)
     ended = "was rejected" if build.state == BuildState.SUCCEEDED else "failed"
     return f"Build {build.pk} {ended}: {build.reason} To try anew, ask again and say why."
+
+
+def _explain_artifact(made: Artifact) -> str:
+    shortfall = standing_of(made).shortfall
+    begin = f"Build {made.build_id} made it"
+    if not shortfall:
+        return f"{begin}."
+    return (
+        f"{begin}, and it fails the limits of today: {shortfall}. Ask again and say why; releases "
+        "that are signed keep what they have."
+    )
 
 
 def _queue(
@@ -105,7 +146,13 @@ def _queue(
             version=version,
             profile=profile,
             number=number,
-            defaults={"created_at": now, "queued_at": now, "is_again": number > 1},
+            defaults={
+                "created_at": now,
+                "queued_at": now,
+                "is_again": number > 1,
+                # Read afresh: the caller's model may be older than somebody's decision.
+                "limits_body": in_full(VisionModel.objects.get(pk=version.model_id).limits),
+            },
         )
         if is_new:
             audit.record(

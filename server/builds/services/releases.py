@@ -17,8 +17,13 @@ from inference_core.contract.release import (
 from server.accounts.actors import SYSTEM
 from server.builds import dispatch
 from server.builds.checks.queueing import queue_check, send_check
-from server.builds.checks.selectors import describe_check, newest_check, refused_releases
-from server.builds.checks.states import CheckState
+from server.builds.checks.selectors import (
+    describe_check,
+    newest_check,
+    predates,
+    refused_releases,
+)
+from server.builds.checks.states import SIGNABLE, CheckState
 from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.builds.selectors import release_target, signable, unsigned_artifacts
 from server.builds.services.artifacts import artifact_ref
@@ -54,15 +59,17 @@ def sign_waiting_releases() -> int:
         )
         newest = unsigned.order_by("-counter")[:MAX_WAITING]
         for release in _not_waiting(newest, profile):
-            if signable(release, profile) is not None:
-                sent += _advance(release, profile)
+            artifacts = signable(release, profile)
+            if artifacts is not None:
+                sent += _advance(release, profile, artifacts)
     return sent
 
 
-def _advance(release: Release, profile: HardwareProfile) -> int:
+def _advance(release: Release, profile: HardwareProfile, artifacts: dict[str, Artifact]) -> int:
     """Have it judged by its golden cases first, and signed when that is done."""
     check = newest_check(release, profile)
-    if check is None:
+    is_old = check is not None and check.state in SIGNABLE and predates(check, artifacts.values())
+    if check is None or is_old:
         # Its message goes out with the row; the next sweep would send it again.
         queue_check(release=release, profile=profile, actor=SYSTEM)
         return 1
@@ -109,12 +116,19 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
     known = release_target(release, profile)
     if known is not None:
         return known
+    # Before the look: what takes an artifact's place while this signs is not what it signs with.
+    signed_at = clock.now()
     artifacts = signable(release, profile)
     if artifacts is None:
-        raise Conflict(f"{release} cannot be signed for {profile}: an artifact is not signed yet.")
+        raise Conflict(
+            f"{release} cannot be signed for {profile}: an artifact is not signed yet, or fails "
+            "the limits that its model has today."
+        )
     check = newest_check(release, profile)
     if check is None or not check.may_be_signed:
         raise Conflict(f"{release} cannot be signed for {profile}: {_describe(check)}.")
+    if predates(check, artifacts.values()):
+        raise Conflict(f"{release} cannot be signed for {profile}: it was judged with others.")
     target = _publish(release, profile, artifacts, check)
     try:
         return ReleaseTarget.objects.create(
@@ -123,7 +137,7 @@ def sign_release(*, release_id: int, profile_id: int) -> ReleaseTarget:
             path=target.path,
             sha256=target.sha256,
             length=target.length,
-            signed_at=clock.now(),
+            signed_at=signed_at,
         )
     except IntegrityError:
         return ReleaseTarget.objects.get(release=release, profile=profile)

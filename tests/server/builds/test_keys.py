@@ -59,6 +59,7 @@ def recipe_of(build: Build, **changes: Any) -> BuildRecipe:
         "golden_sha256": version.model.golden.sha256,
         "calibration_sha256": version.model.calibration.sha256,
         "profile": build.profile.spec.model_dump(mode="json", exclude_none=True),
+        "limits": build.limits.model_dump(mode="json", exclude_none=True),
     }
     return BuildRecipe(
         asked=asked | changes, engines={}, tools={"onnx": "1"}, measured_on="this chip"
@@ -178,7 +179,11 @@ def test_another_tool_or_chip_is_another_key(
 
 
 @pytest.mark.parametrize(
-    "name", ["source_sha256", "manifest_sha256", "golden_sha256", "calibration_sha256", "profile"]
+    "name",
+    [
+        *("source_sha256", "manifest_sha256", "golden_sha256", "calibration_sha256"),
+        *("profile", "limits"),
+    ],
 )
 def test_a_key_of_another_request_is_not_believed(
     version: ModelVersion, profile: HardwareProfile, name: str

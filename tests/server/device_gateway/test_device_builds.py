@@ -36,7 +36,7 @@ from server.fleet.services import quarantine_device
 from server.fleet.windows import is_open, set_update_window
 from server.lib import blobs, clock
 from server.registry.models import ModelVersion
-from server.registry.services import create_release
+from server.registry.services import create_release, set_limits
 from server.trust.selectors import is_signed
 from tests.server import catalogue
 from tests.server.box import Box, make_box
@@ -405,6 +405,31 @@ def test_a_wrong_artifact_or_certificate_is_refused_and_the_build_given_back(
     build.refresh_from_db()
     assert (build.state, build.attempts) == (BuildState.QUEUED, 1)
     assert not Artifact.objects.exists()
+
+
+def test_a_device_judges_by_the_limits_of_the_order_and_no_laxer_ones(
+    box: Box, version: ModelVersion, profile: HardwareProfile, tmp_path: Path
+) -> None:
+    def decide(limits: ParityLimits, expected: int) -> None:
+        model = version.model
+        set_limits(model=model, limits=limits, expected=expected, reason="r", actor="user:ada")
+
+    asked = ParityLimits(min_agreement=1, max_p95_ms=40)
+    decide(asked, 0)
+    services.queue_build(version=version, profile=profile, actor="test")
+    turn = offered(box)
+    decide(ParityLimits(min_agreement=0.9), 1)
+    lease = BuildLease.model_validate_json(box.post(f"builds/{turn}/lease", {}).content)
+    assert lease.limits == asked
+
+    laxer = finish(box, turn, tmp_path, limits=ParityLimits(min_agreement=0.9))
+    assert laxer.status_code == 422
+    assert "judged by other limits" in laxer.json()["detail"]
+    slow = {"p50_ms": 30, "p95_ms": 41, "runs": 30}
+    answer = finish(box, leased(box), tmp_path, limits=asked, latency=slow)
+    assert answer.status_code == 422
+    assert "breaks its own limits: fp32 took 41.0 ms" in answer.json()["detail"]
+    assert finish(box, leased(box), tmp_path, limits=asked).status_code == 200
 
 
 def test_a_device_cannot_change_what_the_model_means(

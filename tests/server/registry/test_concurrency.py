@@ -7,13 +7,21 @@ from functools import partial
 
 import pytest
 
+from inference_core.contract.build import ParityLimits
 from inference_core.contract.device import Report
 from server.fleet import presence
 from server.fleet.models import Device, HardwareProfile, Line, ReleaseRun
 from server.lib import clock
 from server.lib.errors import Conflict
 from server.registry import services
-from server.registry.models import Alias, AliasMove, ModelImport, ModelVersion
+from server.registry.models import (
+    Alias,
+    AliasMove,
+    LimitsChange,
+    ModelImport,
+    ModelVersion,
+    VisionModel,
+)
 from server.registry.services import imports
 from tests.server.catalogue import ACTOR
 from tests.server.rows import model_row, version_row
@@ -45,6 +53,23 @@ def test_of_many_moves_at_once_one_wins() -> None:
         first,
         Alias.objects.get().version,
     ]
+
+
+def try_limits(model: VisionModel, max_p95_ms: float) -> bool:
+    limits = ParityLimits(max_p95_ms=max_p95_ms)
+    try:
+        services.set_limits(model=model, limits=limits, expected=0, reason="mine", actor=ACTOR)
+    except Conflict:
+        return False
+    return True
+
+
+def test_of_many_who_change_limits_at_once_one_wins() -> None:
+    model = model_row()
+
+    assert sum(at_once(*(partial(try_limits, model, 10 + n) for n in range(4)))) == 1
+    change, now = LimitsChange.objects.get(), VisionModel.objects.get()
+    assert (change.new, change.number) == (now.limits_body, now.limits_number)
 
 
 def test_of_many_workers_one_imports() -> None:
