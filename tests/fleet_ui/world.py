@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fleet_ui.story.base import World
 from tests.fleet_ui.story.compared import make_comparison
+from tests.fleet_ui.story.datasets import ask_for_reviews, make_datasets
 from tests.fleet_ui.story.fleet import KEY, PASSWORD, add_device, make_fleet, make_people
 from tests.fleet_ui.story.models import make_models
 from tests.fleet_ui.story.releases import make_releases, refuse_golden_case, target_for
@@ -35,4 +36,6 @@ def make_world() -> World:
     make_samples(world)
     world.comparison = make_comparison(world)
     world.running_comparison = make_comparison(world, "running")
+    make_datasets(world)
+    ask_for_reviews(world)
     return world

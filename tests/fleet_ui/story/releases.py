@@ -10,7 +10,7 @@ from tests.fleet_ui.story.base import World, digest_of
 PIPELINE = {
     "pipeline": "board-inspection",
     "stages": [{"id": "defects", "model": "board-defects"}],
-    "rules": [{"fail": "count('defects') > 0", "because": "a defect was found"}],
+    "rules": [{"fail": "defects.count() > 0", "because": "a defect was found"}],
     "budget_ms": 100.0,
 }
 
