@@ -27,6 +27,7 @@ from server.uploads.kinds import DatasetForm
 from server.uploads.models import UploadKind
 from server.uploads.selectors import uploads_of
 
+SHOWN_NAMES = 200
 TYPED = ("name", "version", "purpose", "notes")
 
 
@@ -78,7 +79,10 @@ def _form(
         "max_bytes": settings.ENV.max_dataset_bytes,
         "uploads": mine[:LAST_UPLOADS],
         "purposes": Purpose.values,
-        "names": datasets().order_by("name").values_list("name", flat=True).distinct(),
+        "names": datasets()
+        .order_by("name")
+        .values_list("name", flat=True)
+        .distinct()[:SHOWN_NAMES],
         "done": f"{reverse('datasets')}{{name}}/{{version}}/",
     }
     status = problem.status if problem else 200

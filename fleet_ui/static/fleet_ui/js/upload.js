@@ -165,7 +165,8 @@ class Upload {
 }
 
 async function findKnown(file) {
-  const query = new URLSearchParams({ fingerprint: markOf(file), state: "receiving" });
+  const wanted = { kind: form.dataset.kind, fingerprint: markOf(file), state: "receiving" };
+  const query = new URLSearchParams(wanted);
   const answer = await ask("GET", `${form.dataset.upload}?${query}`).catch(() => null);
   return answer?.status === 200 ? JSON.parse(answer.responseText).results[0] : undefined;
 }
