@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import mimetypes
-
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from fleet_ui.access import page
 from fleet_ui.live import render_live
+from fleet_ui.pictures import picture_response
 from fleet_ui.reads import comparisons as reads
+from inference_core.contract.compare import CompareFigures
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.scope import has_role
 from server.comparisons import selectors
-from server.comparisons.models import PictureRow
+from server.comparisons.models import Comparison, PictureRow
 from server.comparisons.services import request_comparison
 from server.datasets.models import DatasetVersion
 from server.datasets.selectors import datasets
-from server.lib import blobs
 from server.lib.errors import DomainError, Forbidden, Invalid
 from server.registry.models import ModelVersion
+from server.review.labels import MAX_PICTURES, request_reviews
+from server.review.selectors import label_reviews
+from server.review.states import ReviewState
 
 PAGE_ROWS, PAGE_PICTURES = 50, 12
 
@@ -68,6 +70,8 @@ def comparison(request: HttpRequest, comparison_id: int) -> HttpResponse:
         "latencies": reads.latencies(row),
         "tabs": reads.tabs(figures) if figures else [],
         "show": show,
+        **_next_of(request, row, figures),
+        "chosen": show if show != selectors.Show.ALL else str(selectors.Show.DISAGREE),
         "page": found,
         "pictures": reads.picture_views(found),
     }
@@ -79,12 +83,47 @@ def comparison(request: HttpRequest, comparison_id: int) -> HttpResponse:
 def picture(request: HttpRequest, comparison_id: int, picture_id: int) -> HttpResponseBase:  # noqa: ARG001 - every role sees datasets
     """A picture of a comparison as it lies in the dataset; it never changes."""
     row = PictureRow.objects.filter(comparison=comparison_id, pk=picture_id).first()
-    kind = mimetypes.guess_type(row.image)[0] if row else None
-    if row is None or not (kind or "").startswith("image/"):
+    if row is None:
         raise Http404("There is no such picture.")
-    response = FileResponse(blobs.open_blob(row.image_sha256), content_type=kind)
-    response["Cache-Control"] = "private, max-age=86400, immutable"
-    return response
+    return picture_response(row.image, row.image_sha256)
+
+
+@require_POST
+@page
+def send_to_review(request: HttpRequest, comparison_id: int) -> HttpResponse:
+    """Ask for a look at the labels of some of its pictures."""
+    if not has_role(request.user, Role.OPERATOR):
+        raise Forbidden("Sending pictures to review needs the role operator.")
+    row = selectors.comparison(comparison_id)
+    show = request.POST.get("show", "")
+    try:
+        if show not in selectors.Show.values:
+            raise Invalid("Choose which pictures.")
+        asked = request_reviews(comparison=row, show=show, actor=actor_of(request))
+    except DomainError as error:
+        messages.error(request, error.detail)
+    else:
+        already = f" {asked.waited_already} waited already." if asked.waited_already else ""
+        pictures = "1 picture" if asked.pictures == 1 else f"{asked.pictures} pictures"
+        messages.success(request, f"{pictures} sent to review.{already}")
+    return redirect("comparison", comparison_id=row.pk)
+
+
+def _next_of(
+    request: HttpRequest, row: Comparison, figures: CompareFigures | None
+) -> dict[str, object]:
+    """What somebody may do with the result."""
+    if figures is None:
+        return {}
+    sides = [{"letter": "A", "version": row.a}, {"letter": "B", "version": row.b}]
+    return {
+        "better": reads.better_of(figures),
+        "sides": sides,
+        "may_release": has_role(request.user, Role.RELEASER),
+        "may_review": has_role(request.user, Role.OPERATOR),
+        "reviewable": [tab for tab in reads.tabs(figures) if 0 < tab.count <= MAX_PICTURES],
+        "waiting": label_reviews().filter(dataset=row.dataset, state=ReviewState.WAITING).count(),
+    }
 
 
 def _ask(request: HttpRequest) -> HttpResponse:

@@ -26,7 +26,7 @@ def profiles(request: HttpRequest) -> HttpResponse:
         "rows": reads.list_profiles(user, all_of_them=all_of_them),
         "all_of_them": all_of_them,
         "proposals": reads.proposals(),
-        "can_decide": _decides(user),
+        "can_decide": decides(user),
     }
     return render_live(request, "profiles", context)
 
@@ -51,10 +51,11 @@ def dismiss(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("profiles")
 
 
-def _decides(user: User) -> bool:
+def decides(user: User) -> bool:
+    """Whether somebody is an admin of all sites: what is built under a profile may run anywhere."""
     return site_names(user, Role.ADMIN) is None
 
 
 def _require_decider(request: HttpRequest) -> None:
-    if not _decides(signed_in_user(request)):
+    if not decides(signed_in_user(request)):
         raise PermissionDenied("A hardware profile is decided by an admin of all sites.")

@@ -28,7 +28,9 @@ from server.rollouts.selectors.rollouts import rollouts_for
 @page
 def releases(request: HttpRequest) -> HttpResponse:
     """All releases, newest first."""
-    return render_live(request, "releases", {"releases": reads.list_releases()})
+    may_release = has_role(request.user, Role.RELEASER)
+    context = {"releases": reads.list_releases(), "may_release": may_release}
+    return render_live(request, "releases", context)
 
 
 @require_GET

@@ -18,6 +18,7 @@ from fleet_ui.reads.shadows import shadows_before
 from fleet_ui.rollout_acts import ACTS
 from server.accounts.actors import actor_of
 from server.accounts.models import Role
+from server.accounts.scope import has_role
 from server.lib import clock
 from server.rollouts.selectors.rollouts import rollout_for, rollouts_for
 from server.rollouts.states import RolloutState
@@ -35,7 +36,13 @@ def rollouts(request: HttpRequest) -> HttpResponse:
         found = found.filter(state=wanted)
     shown = Paginator(found, PAGE_ROWS).get_page(request.GET.get("page"))
     rows = reads.rollout_rows(found.filter(pk__in=[rollout.pk for rollout in shown]))
-    context = {"page": shown, "rows": rows, "states": RolloutState, "wanted": wanted}
+    context = {
+        "page": shown,
+        "rows": rows,
+        "states": RolloutState,
+        "wanted": wanted,
+        "may_release": has_role(request.user, Role.RELEASER),
+    }
     is_moving = any(row.rollout.state in reads.ACTIVE for row in rows)
     return render_live(request, "rollouts", context, is_moving=is_moving)
 

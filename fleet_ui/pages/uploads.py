@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
+from rest_framework.serializers import Serializer
 
 from fleet_ui.access import page, signed_in_user
 from server.accounts.actors import actor_of
@@ -34,12 +35,23 @@ TYPED = ("version", "notes", "licence", "parent", "trained_on")
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: HttpRequest, name: str) -> HttpResponseBase:
     """The form, or the upload without JavaScript."""
+    back = reverse("upload-version", args=[name])
+    return turn_away(request, settings.ENV.max_model_bytes, back) or _protected(request, name)
+
+
+def turn_away(request: HttpRequest, limit: int, back: str) -> HttpResponseBase | None:
+    """Back to the form where the announced body is too long, before any of it is read."""
     announced = request.META.get("CONTENT_LENGTH") or ""
-    limit = settings.ENV.max_model_bytes
     if announced.isdecimal() and int(announced) > limit + FORM_BYTES:
         messages.error(request, f"The file is too large; {limit} bytes are taken.")
-        return HttpResponseRedirect(reverse("upload-version", args=[name]))
-    return _protected(request, name)
+        return HttpResponseRedirect(back)
+    return None
+
+
+def first_error(form: Serializer[Any]) -> Invalid:
+    """What is wrong with a form, as a sentence."""
+    field, errors = next(iter(form.errors.items()))
+    return Invalid(f"{str(field).capitalize()}: {errors[0]}")
 
 
 @csrf_protect
@@ -67,8 +79,7 @@ def _upload(request: HttpRequest, model: VisionModel) -> ModelVersion:
     fields |= {key: request.POST.get(key, "") for key in TYPED}
     form = VersionForm(data=fields)
     if not form.is_valid():
-        field, errors = next(iter(form.errors.items()))
-        raise Invalid(f"{field.capitalize()}: {errors[0]}")
+        raise first_error(form)
     given = {key: value for key, value in form.validated_data.items() if key != "model"}
     return upload_version(
         model=model,

@@ -117,6 +117,32 @@ def latencies(row: Comparison) -> list[ProfileLatency]:
     ]
 
 
+@dataclass(frozen=True)
+class Better:
+    """The side that did better, and by what."""
+
+    letter: str
+    why: str
+
+
+def better_of(figures: CompareFigures) -> Better | None:
+    """Who was wrong on fewer pictures alone; by the metric where both were on as many.
+
+    None where neither tells them apart. It is no proof: ``odds`` says how much chance would do.
+    """
+    only_a, only_b = figures.only_a_wrong, figures.only_b_wrong
+    if only_a != only_b:
+        letter, fewer, more = ("B", only_b, only_a) if only_a > only_b else ("A", only_a, only_b)
+        chance = f"a split so uneven comes by chance in {odds(figures):.1%} of cases."
+        return Better(letter, f"alone it is wrong on {fewer}, the other on {more}; {chance}")
+    if figures.a == figures.b:
+        return None
+    letter = "B" if figures.b > figures.a else "A"
+    metric = METRIC_WORDS[figures.metric]
+    low, high = sorted((figures.a, figures.b))
+    return Better(letter, f"both are wrong on as many, its {metric} is {high:.4f}, not {low:.4f}.")
+
+
 def tabs(figures: CompareFigures) -> list[Tab]:
     """One for each question."""
     show = selectors.Show

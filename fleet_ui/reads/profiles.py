@@ -8,11 +8,15 @@ from typing import Any
 
 from django.db.models import Max
 
-from server.accounts.models import User
-from server.builds.models import Artifact, Certificate
+from server.accounts.models import AuditEntry, User
+from server.builds.models import Artifact, Builder, Certificate
+from server.builds.selectors import builders, is_live
 from server.fleet.models import HardwareProfile, ProfileProposal
 from server.fleet.requirements import Requirements
 from server.fleet.selectors import profiles_counted
+from server.lib.errors import NotFound
+
+CHANGES = 20
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,25 @@ def list_profiles(user: User, *, all_of_them: bool) -> list[ProfileRow]:
     built_on = _machines()
     found = [_row(profile, built_on.get(profile.pk, "")) for profile in profiles]
     return [row for row in found if all_of_them or row.is_used or not row.profile.is_seeded]
+
+
+def profile_row(user: User, name: str) -> ProfileRow:
+    """One profile; NotFound where there is none."""
+    profile = profiles_counted(user).filter(name=name).first()
+    if profile is None:
+        raise NotFound(f"There is no hardware profile {name!r}.")
+    return _row(profile, _machines().get(profile.pk, ""))
+
+
+def builders_of(profile: HardwareProfile) -> list[tuple[Builder, bool]]:
+    """Workers that serve its queue, each with whether it was heard of lately and can build."""
+    return [(row, is_live(row)) for row in builders().filter(profile=profile)]
+
+
+def changes_of(profile: HardwareProfile) -> list[AuditEntry]:
+    """What the audit log says of it, the newest first."""
+    entries = AuditEntry.objects.filter(subject="hardware_profile", subject_id=profile.name)
+    return list(entries[:CHANGES])
 
 
 def _machines() -> dict[int, str]:

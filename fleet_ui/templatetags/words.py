@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from fleet_ui.icons import ICONS
@@ -98,6 +99,16 @@ def tone(word: object) -> str:
 def spoken(word: object) -> str:
     """A word of the contract for people: ``timed_out`` is "timed out"."""
     return str(word).replace("_", " ")
+
+
+@register.filter
+def with_code(text: object) -> SafeString:
+    """A sentence in which what stands between backticks is set as code."""
+    parts = re.split(r"`([^`]+)`", str(text))
+    shown = (
+        format_html("<code>{}</code>" if i % 2 else "{}", part) for i, part in enumerate(parts)
+    )
+    return format_html_join("", "{}", ((part,) for part in shown))
 
 
 @register.filter

@@ -81,7 +81,9 @@ def _check_directory(file: IO[bytes]) -> None:
     file.seek(max(0, length - _END.size))
     record = file.read(_END.size)
     if len(record) < _END.size or not record.startswith(b"PK\x05\x06"):
-        raise Invalid("The file is no zip archive, was cut short, or has a comment at its end.")
+        raise Invalid(
+            "The file is no zip archive, was cut short, or has a comment at its end. Pack it anew."
+        )
     _, _, _, _, count, directory_bytes, _, _ = _END.unpack(record)
     if count > MAX_ENTRIES or directory_bytes > MAX_DIRECTORY_BYTES:
         raise TooLarge(f"The archive lists more than {MAX_ENTRIES} files.", max_files=MAX_ENTRIES)
@@ -97,7 +99,8 @@ def _check_entry(entry: zipfile.ZipInfo, max_ratio: float) -> None:
     except ValidationError:
         raise Invalid(
             f"The archive has a file named {entry.filename[:100]!r}; names are relative, of "
-            "letters, digits, . _ - and /, and none leads upward or begins with a dot."
+            "letters, digits, . _ - and /, and none leads upward or begins with a dot. "
+            "Rename it, or leave it out."
         ) from None
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
@@ -125,5 +128,7 @@ def _check_total(entries: dict[str, zipfile.ZipInfo], max_bytes: int) -> None:
     total = sum(entry.file_size for entry in entries.values())
     if total > max_bytes:
         raise TooLarge(
-            f"The archive unpacks to {total} bytes; {max_bytes} are taken.", max_bytes=max_bytes
+            f"The archive unpacks to {total} bytes; {max_bytes} are taken. Divide it, or have "
+            "LINEWARDEN_MAX_DATASET_BYTES raised.",
+            max_bytes=max_bytes,
         )

@@ -48,10 +48,19 @@ def read_contents(archive: Archive) -> Contents:
 
 def _labels(archive: Archive) -> bytes:
     if LABELS_FILE not in archive.names:
-        raise Invalid(f"The archive has no {LABELS_FILE} at its top.")
+        raise Invalid(f"The archive has no {LABELS_FILE} at its top. {_how_to_pack(archive)}")
     if archive.length(LABELS_FILE) > MAX_LABELS_BYTES:
         raise TooLarge(f"{LABELS_FILE} is too large.", max_bytes=MAX_LABELS_BYTES)
     return b"".join(archive.chunks(LABELS_FILE))
+
+
+def _how_to_pack(archive: Archive) -> str:
+    """Most who go wrong have packed the folder instead of what is in it."""
+    deeper = [name for name in archive.names if name.endswith(f"/{LABELS_FILE}")]
+    if not deeper:
+        return "Add it: a line of JSON for each image, with what is known of it."
+    folder = min(deeper, key=len).removesuffix(f"/{LABELS_FILE}")
+    return f"It lies in {folder}: pack what is in that folder, not the folder itself."
 
 
 def _lines(archive: Archive) -> Iterator[LabelLine]:
@@ -71,9 +80,15 @@ def _check_names(archive: Archive, lines: tuple[LabelLine, ...]) -> None:
     """The digest covers what the labels name, so nothing else may lie in the archive."""
     named = {LABELS_FILE, *(name for line in lines for name in (line.image, line.mask) if name)}
     if missing := sorted(named - archive.names):
-        raise Invalid(f"{LABELS_FILE} names {missing[0]}, which is not in the archive.")
+        raise Invalid(
+            f"{LABELS_FILE} names {missing[0]}, which is not in the archive. Add it, or take "
+            "its line out."
+        )
     if stray := sorted(archive.names - named):
-        raise Invalid(f"{stray[0]} is in the archive, but {LABELS_FILE} does not name it.")
+        raise Invalid(
+            f"{stray[0]} is in the archive, but {LABELS_FILE} does not name it. Give it a "
+            "line, even one without a label, or leave it out."
+        )
 
 
 def _look_at(archive: Archive, name: str) -> tuple[str, PictureSize]:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from inference_core.contract.dataset import LABELS_FILE
-from server.datasets.models import DatasetItem, DatasetVersion
+from server.datasets.models import DatasetItem, DatasetVersion, Purpose
 from server.lib import blobs
 from server.lib.errors import NotFound
+
+_KEEPS_APART = {
+    Purpose.GOLDEN: [Purpose.CALIBRATION, Purpose.TRAINING],
+    Purpose.CALIBRATION: [Purpose.GOLDEN],
+    Purpose.TRAINING: [Purpose.GOLDEN],
+}
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Another dataset that has ``images`` images of this one, and should have none."""
+
+    dataset: DatasetVersion
+    images: int
 
 
 def datasets() -> QuerySet[DatasetVersion]:
@@ -31,6 +46,18 @@ def shared_images(one: DatasetVersion, other: DatasetVersion) -> list[str]:
     digests = other.items.values("image_sha256")
     shared = one.items.filter(image_sha256__in=digests)
     return list(shared.order_by("image").values_list("image", flat=True))
+
+
+def overlaps_of(dataset: DatasetVersion) -> list[Overlap]:
+    """Sets with images of ``dataset`` that judge what it trains or calibrates, or the reverse."""
+    mine = dataset.items.values("image_sha256")
+    apart = DatasetItem.objects.filter(
+        image_sha256__in=mine, dataset__purpose__in=_KEEPS_APART[Purpose(dataset.purpose)]
+    )
+    per_set = apart.order_by().values_list("dataset")
+    found = dict(per_set.annotate(n=Count("image_sha256", distinct=True)))
+    others = DatasetVersion.objects.filter(pk__in=found).order_by("name", "-pk")
+    return [Overlap(other, found[other.pk]) for other in others]
 
 
 def materialise(dataset: DatasetVersion, folder: Path) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.fleet_ui.addresses import all_pages
-from tests.fleet_ui.world import PASSWORD, World
+from tests.fleet_ui.world import PASSWORD, World, refuse_golden_case
 
 pytestmark = pytest.mark.chromium
 
@@ -34,7 +34,17 @@ def overflow_px(page: Page) -> int:
 
 
 def test_the_navigation_reaches_every_list(page: Page, world: World, problems: list[str]) -> None:
-    for name in ("Devices", "Models", "Builds", "Compare", "Releases", "Rollouts", "Overview"):
+    for name in (
+        "Devices",
+        "Models",
+        "Datasets",
+        "Builds",
+        "Compare",
+        "Review",
+        "Releases",
+        "Rollouts",
+        "Overview",
+    ):
         link = page.get_by_role("navigation", name="Main").get_by_role("link", name=name)
         link.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
@@ -57,7 +67,11 @@ def test_every_page_loads_clean(
 
 def test_every_page_fits_a_telephone(page: Page, world: World, problems: list[str]) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for name, address in all_pages(world).items():
+    check = refuse_golden_case(world, "board-inspection-3", "x86-openvino")
+    check.state = "failed"
+    check.save()
+    unjudged = {"unjudged release": "/releases/board-inspection-3/"}
+    for name, address in {**all_pages(world), **unjudged}.items():
         page.goto(address)
         assert overflow_px(page) <= 0, name
         bar = page.locator(".side").bounding_box()
@@ -205,6 +219,33 @@ def test_words_stand_out_from_their_ground(page: Page, world: World) -> None:
             assert page.evaluate(CONTRAST) == [], f"{scheme} {name}"
     page.evaluate("document.documentElement.style.setProperty('--ink-quiet', '#777')")
     assert page.evaluate(CONTRAST) != [], "the measure itself sees a grey that is too weak"
+
+
+def test_a_better_version_is_on_its_way_in_three_clicks(
+    page: Page, world: World, problems: list[str]
+) -> None:
+    page.goto(f"/compare/{world.comparison.pk}/")
+    page.get_by_role("link", name="Roll out B").click()
+    expect(page.get_by_label("Release", exact=True)).to_have_value("board-inspection-2")
+    page.get_by_label("Group").select_option("board-lines")
+    page.get_by_role("button", name="Make the rollout").click()
+    expect(page.get_by_text("board-inspection-2 is a draft.")).to_be_visible()
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    assert problems == []
+
+
+def test_a_wrong_label_is_told_of_by_keyboard(
+    page: Page, world: World, problems: list[str]
+) -> None:
+    page.goto("/review/")
+    page.get_by_label("What the label should be").first.focus()
+    page.keyboard.type("A hair, no scratch.")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Label wrong").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Noted: the label of images/1.jpg is wrong.")).to_be_visible()
+    expect(page.get_by_role("button", name="Label wrong")).to_have_count(1)
+    assert problems == []
 
 
 CONTRAST = """() => {

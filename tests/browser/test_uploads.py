@@ -1,9 +1,12 @@
-"""Uploading a version in a real browser: progress, a line that breaks, and a page that is left."""
+"""Uploading in a real browser: progress, a line that breaks, and a page that is left."""
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,7 +20,8 @@ from tests.core.onnx_models import brightness_manifest, brightness_model
 from tests.fleet_ui.world import World
 
 pytestmark = pytest.mark.chromium
-ADDRESS = "/models/board-defects/upload/"
+ADDRESS, DATASETS = "/models/board-defects/upload/", "/datasets/upload/"
+UPLOADS = "**/api/v1/uploads/*"
 
 
 @pytest.fixture
@@ -39,20 +43,25 @@ def fill(page: Page, files: tuple[Path, Path], version: str) -> None:
     page.get_by_label("Notes").fill("From the night shift.")
 
 
-def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
-    page: Page, world: World, files: tuple[Path, Path]
-) -> None:
-    """The console is not asked: a browser writes each broken request into it."""
+def break_the_line(page: Page) -> list[int]:
+    """Let one piece through; the offsets that were tried."""
     sent: list[int] = []
 
-    def break_the_line(route: Route) -> None:
+    def judge(route: Route) -> None:
         if route.request.method != "PATCH":
             return route.continue_()
         sent.append(int(route.request.headers["upload-offset"]))
         return route.continue_() if len(sent) == 1 else route.abort()
 
-    uploads = "**/api/v1/uploads/*"
-    page.route(uploads, break_the_line)
+    page.route(UPLOADS, judge)
+    return sent
+
+
+def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
+    page: Page, world: World, files: tuple[Path, Path]
+) -> None:
+    """The console is not asked: a browser writes each broken request into it."""
+    sent = break_the_line(page)
     page.goto(ADDRESS)
     fill(page, files, "2.0.0")
     page.get_by_role("button", name="Upload").click()
@@ -62,7 +71,7 @@ def test_an_upload_goes_on_after_the_line_and_the_page_were_gone(
     upload = Upload.objects.get()
     assert upload.received == 4 * 1024 * 1024 == sent[1]
 
-    page.unroute(uploads)
+    page.unroute(UPLOADS)
     page.goto(ADDRESS)
     expect(page.get_by_text("Choose the same file again to go on")).to_be_visible()
     page.get_by_label("ONNX file").set_input_files(files[0])
@@ -104,3 +113,73 @@ def test_without_javascript_the_form_uploads_all_the_same(
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("board-defects 2.0.2 is here")).to_be_visible(timeout=30_000)
     assert not Upload.objects.exists()
+
+
+@pytest.fixture
+def boards(tmp_path: Path) -> Path:
+    """A zip of two pieces, with the labels of one class."""
+    noise = np.random.default_rng(2).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
+    files = {f"{turn}.png": cv2.imencode(".png", np.rot90(noise, turn))[1] for turn in range(2)}
+    lines = [json.dumps({"image": name, "label": "noise"}) for name in files]
+    path = tmp_path / "boards.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.jsonl", "\n".join(lines))
+        for name, content in files.items():
+            archive.writestr(name, content.tobytes())
+    return path
+
+
+def fill_dataset(page: Page, boards: Path, version: str) -> None:
+    page.get_by_label("Zip").set_input_files(boards)
+    page.get_by_label("Dataset", exact=True).fill("boards-night")
+    page.get_by_label("Version", exact=True).fill(version)
+    page.get_by_label("Purpose").select_option("calibration")
+    page.get_by_label("Where the pictures come from").fill("Noise. CC0-1.0")
+
+
+def test_a_dataset_goes_on_after_the_line_and_the_page_were_gone(
+    page: Page, world: World, boards: Path
+) -> None:
+    break_the_line(page)
+    page.goto(DATASETS)
+    fill_dataset(page, boards, "1")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("The upload goes on by itself")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    take_picture(page, "light dataset upload cut off")
+    upload = Upload.objects.get()
+    assert upload.received == 4 * 1024 * 1024
+
+    page.unroute(UPLOADS)
+    page.goto(DATASETS)
+    page.get_by_label("Zip").set_input_files(boards)
+    expect(page.get_by_label("Dataset", exact=True)).to_have_value("boards-night")
+    expect(page.get_by_label("Purpose")).to_have_value("calibration")
+    expect(page.get_by_label("Purpose")).to_be_disabled()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("waits for its inspection")).to_be_visible()
+    inspect_upload(upload_id=upload.pk)
+    expect(page.get_by_role("link", name="boards-night 1")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("boards-night 1")
+    expect(page.get_by_text("noise 2")).to_be_visible()
+    assert Upload.objects.count() == 1
+
+
+def test_what_is_wrong_with_a_dataset_is_told_with_what_to_do(
+    page: Page, world: World, boards: Path, problems: list[str]
+) -> None:
+    with zipfile.ZipFile(boards, "w") as archive:
+        archive.writestr("boards/labels.jsonl", "{}")
+    page.goto(DATASETS)
+    fill_dataset(page, boards, "2")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("waits for its inspection")).to_be_visible()
+    inspect_upload(upload_id=Upload.objects.get().pk)
+    told = page.get_by_role("status").last
+    expect(told).to_contain_text("It lies in boards: pack what is in that folder")
+    take_picture(page, "light dataset upload refused")
+    expect(page.get_by_label("Version", exact=True)).to_have_value("2")
+    expect(page.get_by_label("Purpose")).to_be_enabled()
+    expect(page.get_by_role("button", name="Upload")).to_be_enabled()
+    assert problems == []

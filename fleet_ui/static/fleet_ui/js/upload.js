@@ -1,15 +1,20 @@
-// Makes the upload form resumable: pieces by the tus protocol, and on where the server says.
+// Makes an upload form resumable: pieces by the tus protocol, and on where the server says.
+// The form says what it is: data-kind of the upload, data-done as the address of what comes of it.
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const LONGEST_PAUSE_MS = 30_000;
 const LOOK_EVERY_MS = 1000;
-// Beside the two files; an upload that goes on keeps what was typed when it began.
-const TYPED = ["version", "notes", "licence", "parent", "trained_on"];
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 class Refused extends Error {}
 class Withdrawn extends Error {}
 
 const form = document.querySelector("form[data-upload]");
+const named = [...form.elements].filter((one) => one.name && one.name !== "csrfmiddlewaretoken");
+// An upload that goes on keeps what was typed when it began.
+const typed = named.filter((one) => one.type !== "file" && one.type !== "hidden");
+const fixed = named.filter((one) => one.type === "hidden");
+// Beside the file itself; small ones, which go along as text.
+const texts = named.filter((one) => one.type === "file" && one.name !== "file");
 
 function ask(method, url, { headers = {}, body = null, onProgress = null, signal } = {}) {
   // Fetch does not tell how much of a body was sent.
@@ -41,12 +46,21 @@ function detailOf(request) {
 
 function requireGood(request) {
   if (request.status < 400) return request;
+  if (request.status === 401)
+    throw new Refused("You are signed out. Sign in, open this page again and choose the same file: it goes on.");
   const isLater = request.status === 429 || request.status === 409 || request.status >= 500;
   throw isLater ? new Error(detailOf(request)) : new Refused(detailOf(request));
 }
 
 const sizeOf = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const markOf = (file) => `${form.dataset.model}:${file.name}:${file.size}:${file.lastModified}`.slice(-200);
+const valuesOf = (controls) => Object.fromEntries(controls.map((one) => [one.name, one.value]));
+const markOf = (file) => `${form.dataset.mark}:${file.name}:${file.size}:${file.lastModified}`.slice(-200);
+const fillIn = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+async function readTexts() {
+  const read = texts.map(async (one) => [one.name, (await one.files[0]?.text()) ?? ""]);
+  return Object.fromEntries(await Promise.all(read));
+}
 
 class Upload {
   constructor(file) {
@@ -72,20 +86,26 @@ class Upload {
   async begin(known) {
     if (known) return `${form.dataset.upload}/${known.id}`;
     const body = {
-      kind: "model_version",
-      model: form.dataset.model,
-      ...Object.fromEntries(TYPED.map((name) => [name, form.elements[name].value])),
-      manifest: (await form.elements.manifest.files[0]?.text()) ?? "",
+      kind: form.dataset.kind,
+      ...valuesOf([...fixed, ...typed]),
+      ...(await readTexts()),
       file_name: this.file.name,
       fingerprint: markOf(this.file),
     };
-    const answer = await ask("POST", form.dataset.upload, {
-      headers: { ...TUS, "Upload-Length": this.file.size, "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-      signal: this.stop.signal,
-    });
-    if (answer.status !== 201) throw new Refused(detailOf(answer));
-    return answer.getResponseHeader("Location");
+    return requireGood(await this.announce(body)).getResponseHeader("Location");
+  }
+
+  async announce(body) {
+    try {
+      return await ask("POST", form.dataset.upload, {
+        headers: { ...TUS, "Upload-Length": this.file.size, "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+        signal: this.stop.signal,
+      });
+    } catch (error) {
+      if (error instanceof Withdrawn) throw error;
+      throw new Refused(`${error.message} Nothing was sent yet: press Upload again.`);
+    }
   }
 
   async send(at) {
@@ -145,23 +165,31 @@ class Upload {
 }
 
 async function findKnown(file) {
-  const query = new URLSearchParams({ fingerprint: markOf(file), state: "receiving" });
+  const wanted = { kind: form.dataset.kind, fingerprint: markOf(file), state: "receiving" };
+  const query = new URLSearchParams(wanted);
   const answer = await ask("GET", `${form.dataset.upload}?${query}`).catch(() => null);
   return answer?.status === 200 ? JSON.parse(answer.responseText).results[0] : undefined;
+}
+
+function keep(isKept) {
+  for (const one of typed) {
+    if (one.tagName === "SELECT") one.disabled = isKept; // A select knows no other way.
+    else one.readOnly = isKept;
+  }
 }
 
 async function recognise() {
   const file = form.elements.file.files[0];
   const known = file && (await findKnown(file));
-  for (const name of TYPED) form.elements[name].readOnly = Boolean(known);
+  keep(Boolean(known));
   if (!known) return;
-  for (const name of TYPED) form.elements[name].value = known.form[name] ?? "";
+  for (const one of typed) one.value = known.form[one.name] ?? "";
   form.querySelector("[data-upload-status]").textContent =
     `${sizeOf(known.received)} of this file are here already; Upload goes on from there.`;
 }
 
 async function run(upload) {
-  const controls = form.querySelectorAll("input, textarea, button[type=submit]");
+  const controls = form.querySelectorAll("input, select, textarea, button[type=submit]");
   const withdraw = form.querySelector("[data-upload-withdraw]");
   let at = null;
   const giveUp = () => upload.stop.abort();
@@ -178,8 +206,8 @@ async function run(upload) {
     const done = await upload.follow(at);
     upload.say("It is here. ", "good");
     const link = document.createElement("a");
-    link.href = `${form.dataset.modelPage}?version=${encodeURIComponent(done.form.version)}`;
-    link.textContent = `Version ${done.form.version}`;
+    link.href = fillIn(form.dataset.done, done.form);
+    link.textContent = fillIn(form.dataset.doneWords, done.form);
     upload.status.append(link);
     link.focus();
   } catch (error) {
@@ -191,6 +219,7 @@ async function run(upload) {
     }
     upload.holder.hidden = true;
     setBusy(false);
+    keep(false);
   } finally {
     withdraw.removeEventListener("click", giveUp);
   }

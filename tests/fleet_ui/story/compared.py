@@ -7,7 +7,8 @@ from typing import Any
 
 from server.comparisons.models import Comparison, PictureRow
 from server.lib import blobs
-from tests.fleet_ui.world import World, picture_of, regions_of
+from tests.fleet_ui.story.base import World
+from tests.fleet_ui.story.samples import picture_of, regions_of
 
 LATENCY = {"p50_ms": 11.42, "p95_ms": 13.9, "runs": 5}
 STAGE = {
