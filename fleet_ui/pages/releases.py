@@ -67,7 +67,7 @@ def waive(request: HttpRequest, name: str) -> HttpResponse:
         waive_check(
             release=found,
             profile=profile,
-            reason=request.POST.get("reason", "").replace("\0", ""),
+            reason=request.POST.get("reason", ""),
             actor=actor_of(request),
         )
     return redirect("release", name=name)

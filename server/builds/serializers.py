@@ -10,7 +10,7 @@ from rest_framework import serializers
 from server.builds import selectors
 from server.builds.device_reads import turns_at
 from server.builds.models import Artifact, Build, Builder, BuildTurn
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 
 
 class BuildSerializer(serializers.ModelSerializer[Build]):
@@ -113,13 +113,13 @@ class BuildDetailSerializer(BuildSerializer):
         return {**shown, "artifact": shown.get("artifact")}
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(Body):
     """Why: it goes into the audit log."""
 
     reason = serializers.CharField(max_length=2000)
 
 
-class NewBuild(serializers.Serializer[Any]):
+class NewBuild(Body):
     """What to build for which profile."""
 
     model = NameField()

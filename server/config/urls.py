@@ -27,5 +27,6 @@ urlpatterns = [
     path("", include("fleet_ui.urls")),
 ]
 
+handler400 = "server.config.handlers.bad_request"
 handler404 = "server.config.handlers.not_found"
 handler500 = "server.config.handlers.server_error"

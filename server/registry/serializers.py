@@ -7,12 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.registry.licences import warnings_of
 from server.registry.models import ModelVersion, Release, VisionModel
 
 
-class DatasetRef(serializers.Serializer[Any]):
+class DatasetRef(Body):
     """A dataset by name and version."""
 
     name = NameField()
@@ -40,7 +40,7 @@ class ModelSerializer(serializers.ModelSerializer[VisionModel]):
         fields = ["name", "task", "title", "golden", "calibration", "versions", "created_at"]
 
 
-class NewModel(serializers.Serializer[Any]):
+class NewModel(Body):
     """What a new model needs."""
 
     name = NameField()
@@ -161,7 +161,7 @@ class VersionFields(serializers.Serializer[Any]):
     )
 
 
-class VersionUpload(VersionFields):
+class VersionUpload(Body, VersionFields):
     """The form of an upload."""
 
     file = serializers.FileField(help_text="One ONNX file with its weights inside.")
@@ -213,7 +213,7 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         }
 
 
-class NewRelease(serializers.Serializer[Any]):
+class NewRelease(Body):
     """What a new release needs."""
 
     name = NameField()

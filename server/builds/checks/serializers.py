@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from server.builds.checks.waiving import MAX_REASON
 from server.builds.models import PipelineCheck
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 
 
 class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
@@ -41,7 +39,7 @@ class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
         ]
 
 
-class NewCheck(serializers.Serializer[Any]):
+class NewCheck(Body):
     """On which profile to judge a release again."""
 
     profile = NameField()

@@ -18,3 +18,6 @@ def test_the_whole_schema_generates_without_a_warning() -> None:
         schema["paths"]
     )
     assert schema["components"]["securitySchemes"]["apiToken"]["scheme"] == "bearer"
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            assert "application/problem+json" in operation["responses"]["4XX"]["content"]

@@ -1,0 +1,322 @@
+"""Whatever anybody sends to any address: a clear refusal, never a crash, and nothing written.
+
+It walks over the URL configuration, the OpenAPI document, the forms of the pages and the golden
+messages of devices, so that what is added to them later is covered by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.test import Client
+
+from server.accounts.models import AuditEntry, User
+from server.accounts.services import create_api_token
+from server.fleet.models import Device
+from tests.fleet_ui.world import World, make_world
+from tests.server.box import FACTS, Box
+from tests.server.doors import Door, all_doors, openapi, sample
+from tests.server.hostile import BODIES, FIELDS, HEADERS, TYPES, WORDS, mutants
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EVERYTHING, STRIDE = "LINEWARDEN_TEST_EVERYTHING" in os.environ, 5
+GOLDEN = Path(__file__).parents[1] / "contract/golden"
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
+MESSAGES = {
+    "enrol": "EnrolmentRequest.v3",
+    "token": "TokenRequest.v1",
+    "certificate": "CertificateRequest.v1",
+    "facts": "DeviceFacts.v3",
+    "deployments/<uuid:deployment_id>": "Progress.v1",
+    "telemetry": "Batch.v1",
+    "builds/<int:turn_id>/decline": "BuildReason.v1",
+    "builds/<int:turn_id>/return": "BuildReason.v1",
+    "builds/<int:turn_id>/progress": "BuildBeat.v1",
+    "builds/<int:turn_id>/outcome": "BuildOutcome.v2",
+}
+FORMS = {"samples": ("SampleMeta.v2", "image"), "logs": ("LogsMeta.v1", "bundle")}
+_NAMED = re.compile(r'<(?:input|select|textarea|button)\b[^>]*\bname="([a-z_-]+)"')
+_ASKED = re.compile(r"[?&](?:amp;)?([a-z_]+)=")
+
+
+@dataclass
+class Caller:
+    """Somebody who may do a lot, and what became of every request."""
+
+    client: Client
+    headers: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    count: int = 0
+    audited: int = 0
+
+    def send(self, door: Door, verb: str, address: str, **given: Any) -> HttpResponse:
+        """Send it, and look at the answer."""
+        headers = self.headers | given.pop("headers", {})
+        body, kind = given.get("body", b""), given.get("kind", "application/json")
+        answer: HttpResponse = self.client.generic(verb, address, body, kind, headers=headers)
+        self.count += 1
+        audited = AuditEntry.objects.count()
+        problem = _problem(door, verb, answer)
+        if answer.status_code >= 400 and audited != self.audited:
+            problem = problem or "was refused, and something was written all the same"
+        self.audited = audited
+        if problem:
+            told = f"{headers} {kind} {body[:200]!r}"
+            self.failures.append(f"{verb} {address[:200]} {answer.status_code} {problem}: {told}")
+        return answer
+
+    def verbs(self, door: Door, address: str) -> list[str]:
+        """Those that write, as the door itself says."""
+        answer = self.send(door, "BREW", address)
+        allowed = [verb.strip() for verb in answer.headers.get("Allow", "").split(",")]
+        return [verb for verb in WRITING if verb in allowed]
+
+
+def _problem(door: Door, verb: str, answer: HttpResponse) -> str:
+    """What is wrong with an answer; nothing for most."""
+    if answer.status_code >= 500 and answer.status_code != 503:
+        return "is a crash"
+    if answer.status_code < 400 or verb == "HEAD":
+        return ""
+    if not door.is_for_programs:
+        return "" if answer.content else "says nothing"
+    if answer.headers.get("Content-Type") != "application/problem+json":
+        return "is no problem document"
+    body = json.loads(answer.content)
+    return "" if body["detail"] and body["status"] == answer.status_code else "says nothing"
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    made = make_world()
+    Device.objects.update(facts=FACTS)
+    return made
+
+
+@pytest.fixture
+def admin(world: World) -> Caller:
+    """An admin with a token, and signed in as well."""
+    token = create_api_token(user=world.users["ada"], name="ci", actor="test")
+    client = Client(raise_request_exception=False)
+    client.force_login(world.users["ada"])
+    return _caller(client, {"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def device(box: Box) -> Caller:
+    """An accepted device with its access token."""
+    client = Client(raise_request_exception=False)
+    return _caller(client, {"Authorization": f"Bearer {box.token}"})
+
+
+def _caller(client: Client, headers: dict[str, str]) -> Caller:
+    return Caller(client, headers, audited=AuditEntry.objects.count())
+
+
+@pytest.fixture
+def real(world: World) -> Callable[[Door], dict[str, Any]]:
+    """Values for the parameters of a door that lead to something; of a new one, to nothing."""
+    ids: dict[str, Any] = {
+        "device_id": world.devices[0].pk,
+        "build_id": world.builds["1.0.0 x86-openvino"].pk,
+        "comparison_id": world.comparison.pk,
+        "picture_id": world.comparison.pictures.first().pk,
+        "rollout_id": world.rollout.pk,
+        "sample_id": world.sample.pk,
+        "site": "dresden",
+        "version": "1.0.0",
+        "act": "pause",
+        "alias": "champion",
+    }
+    names = {
+        "models/": "board-defects",
+        "releases/": "board-inspection-1",
+        "groups/": world.group.name,
+        "profiles/": "x86-openvino",
+        "lines/": "front",
+    }
+    unknown = {"int": 7, "uuid": "77777777-7777-4777-8777-777777777777"}
+
+    def values(door: Door) -> dict[str, Any]:
+        name = next((name for part, name in names.items() if part in door.route), "unknown")
+        return {
+            key: ids.get(key, name if key == "name" else unknown.get(kind, "unknown"))
+            for key, kind in door.kinds.items()
+        }
+
+    return values
+
+
+def doors_of(*prefixes: str, without: tuple[str, ...] = ()) -> list[Door]:
+    return [
+        door
+        for door in all_doors()
+        if door.route.startswith(prefixes) and not door.route.startswith(without or ("/",))
+    ]
+
+
+def wrong_addresses(door: Door, values: dict[str, Any]) -> Iterator[str]:
+    """One parameter wrong at a time, and a query that means nothing."""
+    for name in door.kinds:
+        for word in WORDS:
+            yield door.address(values | {name: word})
+    address = door.address(values)
+    for word in WORDS:
+        yield f"{address}?{word}={word}"
+    yield f"{address}?" + "&".join(f"a{number}=1" for number in range(300))
+
+
+def some(everything: Sequence[Any], number: int) -> Sequence[Any]:
+    """Every so-manieth, other ones for each ``number``: what one door is spared the next one gets.
+
+    All of it with ``LINEWARDEN_TEST_EVERYTHING`` in the environment, for a quarter of an hour.
+    """
+    return everything if EVERYTHING else everything[number % STRIDE :: STRIDE]
+
+
+def check(caller: Caller) -> None:
+    told = "\n".join(caller.failures[:20])
+    assert not caller.failures, f"{len(caller.failures)} of {caller.count}:\n{told}"
+    assert caller.count > 100
+
+
+def test_wrong_addresses_headers_and_verbs_are_refused_in_words(
+    admin: Caller, real: Callable[[Door], dict[str, Any]]
+) -> None:
+    for number, door in enumerate(doors_of("", without=("sign-out/",))):
+        cache.clear()  # attempts are counted there
+        values = real(door)
+        for address in some(list(wrong_addresses(door, values)), number):
+            admin.send(door, "GET", address)
+        address = door.address(values)
+        for verb in ("HEAD", "OPTIONS", "TRACE", "get"):
+            admin.send(door, verb, address)
+        for headers in some(HEADERS, number):
+            admin.send(door, "GET", address, headers=headers)
+    check(admin)
+
+
+def test_bodies_that_are_none_and_kinds_that_nobody_takes_are_refused_in_words(
+    admin: Caller, real: Callable[[Door], dict[str, Any]]
+) -> None:
+    for door in doors_of("", without=("sign-out/", "device/")):
+        cache.clear()
+        address = door.address(real(door))
+        for verb in admin.verbs(door, address):
+            for body in BODIES:
+                admin.send(door, verb, address, body=body)
+            for kind in TYPES:
+                admin.send(door, verb, address, body=b"a=%00&b=\xff", kind=kind)
+    check(admin)
+
+
+def test_every_field_of_the_api_refuses_what_it_cannot_hold(
+    admin: Caller, real: Callable[[Door], dict[str, Any]]
+) -> None:
+    schema = openapi()
+    for door in doors_of("api/v1/"):
+        cache.clear()
+        address = door.address(real(door))
+        for verb, body in door.bodies(schema).items():
+            for text in some(list(mutants(sample(body, schema))), 0):
+                admin.send(door, verb.upper(), address, body=text)
+        for number, word in enumerate(_parameters(door, schema)):
+            for value in some(WORDS, number):
+                admin.send(door, "GET", f"{address}?{word}={value}")
+    check(admin)
+
+
+def _parameters(door: Door, schema: Any) -> list[str]:
+    path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", door.route)
+    found = schema["paths"].get(path, {}).get("get", {}).get("parameters", [])
+    return [parameter["name"] for parameter in found if parameter["in"] == "query"]
+
+
+def test_every_form_and_filter_of_the_pages_refuses_what_it_cannot_hold(
+    admin: Caller, world: World, real: Callable[[Door], dict[str, Any]]
+) -> None:
+    pages = doors_of("", without=("api/", "device/", "sign-out/"))
+    shown = [admin.send(door, "GET", door.address(real(door))) for door in pages]
+    text = "".join(page.content.decode() for page in shown if not page.streaming)
+    fields, asked = sorted(set(_NAMED.findall(text))), sorted(set(_ASKED.findall(text)))
+    for door in pages:
+        admin.client.force_login(world.users["ada"])
+        cache.clear()
+        address = door.address(real(door))
+        for number, word in enumerate(asked):
+            for value in some(WORDS, number):
+                admin.send(door, "GET", f"{address}?{word}={value}")
+        if "POST" in admin.verbs(door, address):
+            for value in FIELDS:
+                _post(admin, door, address, dict.fromkeys(fields, value))
+    check(admin)
+
+
+def _post(caller: Caller, door: Door, address: str, form: dict[str, str], **files: str) -> None:
+    heads = {f'name="{name}"': value for name, value in form.items()}
+    heads |= {f'name="{name}"; filename="a\\"/../b"': value for name, value in files.items()}
+    parts = [
+        f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n"
+        for head, value in heads.items()
+    ]
+    body = ("".join(parts) + "--x--\r\n").encode()
+    caller.send(door, "POST", address, body=body, kind="multipart/form-data; boundary=x")
+
+
+def test_devices_are_refused_in_words_and_what_is_taken_can_be_looked_at(
+    device: Caller, box: Box
+) -> None:
+    for door in doors_of("device/v1/"):
+        address = door.address(dict.fromkeys(door.kinds, 7) | {"deployment_id": "7" * 32})
+        path = door.route.removeprefix("device/v1/")
+        for verb in device.verbs(door, address):
+            for body in BODIES:
+                device.send(door, verb, address, body=body)
+            for kind in TYPES:
+                device.send(door, verb, address, body=b"x", kind=kind)
+            for body in some(list(mutants(_message(path))), 0):
+                cache.clear()
+                device.send(door, verb, address, body=body)
+        if path in FORMS:
+            message, file = FORMS[path]
+            for body in some(list(mutants(_golden(message))), 0):
+                _post(device, door, address, {"meta": body.decode()}, **{file: "PK\x05\x06"})
+    _look_at(device, box)
+    check(device)
+
+
+def _look_at(caller: Caller, box: Box) -> None:
+    """Every address about a device, as its admin sees it."""
+    caller.client.force_login(User.objects.create_superuser("root"))
+    caller.headers = {}
+    for door in all_doors():
+        if set(door.kinds) == {"device_id"} and not door.route.startswith("device/"):
+            answer = caller.send(door, "GET", door.address({"device_id": box.device_id}))
+            assert answer.status_code in (200, 405)
+
+
+def test_a_report_that_is_none_is_refused_in_words(device: Caller) -> None:
+    door = Door("device/v1/goal")
+    for report in mutants(_golden("Report.v3")):
+        device.send(
+            door, "GET", "/device/v1/goal", headers={"Linewarden-Report": report.decode()[:4000]}
+        )
+    check(device)
+
+
+def _message(path: str) -> Any:
+    return _golden(MESSAGES[path]) if path in MESSAGES else {"a": 1}
+
+
+def _golden(name: str) -> Any:
+    return json.loads((GOLDEN / f"{name}.json").read_text())
