@@ -172,6 +172,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "server.lib.openapi.mend_schemas",
         "server.lib.openapi.declare_problems",
     ],
     "ENUM_NAME_OVERRIDES": {

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every address alike: how it refuses."""
+"""What the OpenAPI document says of every address alike: how it refuses, and what it names."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ PROBLEM = {
     },
     "required": ["type", "title", "status", "code", "detail"],
 }
+DJANGO_SLUG = "^[-a-zA-Z0-9_]+$"
+ANYTHING_OR_NULL = [{}, {"type": "null"}]
 _REFUSALS = {"4XX": "The request is at fault; mend it.", "5XX": "The server is; try again later."}
 
 
@@ -33,3 +35,24 @@ def declare_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
                 for status, words in _REFUSALS.items()
             }
     return result
+
+
+def mend_schemas(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: what it takes from Django's fields and is not so.
+
+    Names have dots, and "anything or else null" is no choice: null is anything too.
+    """
+    _mend(result)
+    return result
+
+
+def _mend(node: Any) -> None:
+    if isinstance(node, dict):
+        if node.get("pattern") == DJANGO_SLUG:
+            del node["pattern"]
+        if node.get("oneOf") == ANYTHING_OR_NULL:
+            del node["oneOf"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            _mend(inner)
