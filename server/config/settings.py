@@ -144,6 +144,7 @@ REST_FRAMEWORK = {
     # A view that takes a form says so itself.
     "DEFAULT_PARSER_CLASSES": ["server.lib.parsers.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is a 405; the OpenAPI document says all of it
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "server.lib.negotiation.OneKind",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "server.lib.pagination.CursorPages",

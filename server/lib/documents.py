@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic_core import from_json
@@ -27,27 +28,37 @@ def decode(body: bytes | str) -> Any:
 
 def require_storable(document: Any) -> None:
     """Invalid for NUL, halves of surrogate pairs, and numbers beyond 64 bits, as 1e999 is."""
-    waiting = [document]
+    waiting: list[tuple[str, Any]] = [("", document)]
     while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            _require_text(value)
-        elif isinstance(value, dict):
-            waiting += value.keys()
-            waiting += value.values()
+        path, value = waiting.pop()
+        if problem := next(filter(None, map(_problem, _own(value))), ""):
+            said = f"{path[1:]}: {problem}" if path else problem
+            raise Invalid(said, errors=[{"path": path[1:], "detail": problem}])
+        if isinstance(value, dict):
+            waiting += [(f"{path}.{name}", inner) for name, inner in value.items()]
         elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, (int, float)) and not _fits(value):
-            raise Invalid(TOO_LARGE)
+            waiting += [(f"{path}.{place}", inner) for place, inner in enumerate(value)]
 
 
-def _require_text(text: str) -> None:
-    if "\0" in text:
-        raise Invalid(NUL)
+def _own(value: Any) -> Iterable[Any]:
+    """What is to be judged of a value itself: names of an object, or all of a plain one."""
+    return value if isinstance(value, dict) else () if isinstance(value, list) else (value,)
+
+
+def _problem(value: Any) -> str:
+    if isinstance(value, str):
+        return NUL if "\0" in value else "" if _encodes(value) else HALF
+    if isinstance(value, (int, float)) and not _fits(value):
+        return TOO_LARGE
+    return ""
+
+
+def _encodes(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Invalid(HALF) from None
+        return False
+    return True
 
 
 def _fits(number: float) -> bool:

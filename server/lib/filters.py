@@ -14,7 +14,7 @@ from server.lib.errors import Invalid
 _OF_EVERY_LIST = frozenset({"cursor", "page_size", "format"})
 
 
-class KnownFilters(DjangoFilterBackend):  # type: ignore[misc]  # django-filter has no types
+class KnownFilters(DjangoFilterBackend):
     """Refuses a parameter that the list does not know: a mistyped one would filter nothing.
 
     A view names in ``query_parameters`` those that it reads itself.

@@ -8,19 +8,20 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
-from server.lib.errors import Malformed, UnsupportedType
+from server.lib.errors import Malformed, NotFound, UnsupportedType
 
 MAX_DIGITS, MAX_ADDRESS = 18, 64
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 def require_readable(request: HttpRequest) -> None:
-    """Malformed or UnsupportedType for an address, cookie or header that cannot be understood.
+    """A refusal for an address, cookie or header that cannot be understood.
 
     Reads no body. What passes has text in UTF-8 without NUL, which PostgreSQL refuses.
     """
-    _require_text("address", request.path_info.encode())  # Django has kept it to UTF-8
-    _require_text("query", unquote_to_bytes(request.META.get("QUERY_STRING", "")))
+    if "\0" in request.path_info:
+        raise NotFound("There is nothing at this address: it holds the character U+0000.")
+    _require_query(unquote_to_bytes(request.META.get("QUERY_STRING", "")))
     if any("\0" in value for value in request.COOKIES.values()):
         raise Malformed("A cookie holds the character U+0000; delete the cookies of this site.")
     _require_length(request.META.get("CONTENT_LENGTH") or "0")
@@ -55,13 +56,13 @@ def require_plain(form: QueryDict | Mapping[str, str]) -> None:
             )
 
 
-def _require_text(place: str, raw: bytes) -> None:
+def _require_query(raw: bytes) -> None:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise Malformed(f"The {place} of this request is not UTF-8; encode it afresh.") from None
+        raise Malformed("The query of this address is not UTF-8; encode it afresh.") from None
     if "\0" in text:
-        raise Malformed(f"The {place} of this request holds the character U+0000; leave it out.")
+        raise Malformed("The query of this address holds the character U+0000; leave it out.")
 
 
 def _require_length(announced: str) -> None:

@@ -11,7 +11,7 @@ from server.lib.requests import address_of
 pytestmark = pytest.mark.django_db
 DOORS = ("api/v1/devices", "device/v1/goal", "devices/")
 BROKEN = [
-    ("/{}%00", {}, 400, "U+0000"),
+    ("/{}%00", {}, 404, "U+0000"),
     ("/{}%ff", {}, 404, "nothing"),
     ("/{}?a=%00", {}, 400, "U+0000"),
     ("/{}?a=%ED%A0%80", {}, 400, "UTF-8"),

@@ -15,11 +15,11 @@ from server.lib.messages import read_json
 @pytest.mark.parametrize(
     ("body", "word"),
     [
-        (rb'{"a": ["\u0000"]}', "U[+]0000"),
+        (rb'{"a": [1, "\u0000"]}', "a.1: .*U[+]0000"),
         (rb'{"a\u0000": 1}', "U[+]0000"),
         (b"[[1e999]]", "64 bits"),
         (b"-1e999", "64 bits"),
-        (b'{"a": 9223372036854775808}', "64 bits"),
+        (b'{"a": {"b": 9223372036854775808}}', "a.b: .*64 bits"),
         (b'{"a": ' + b"9" * 400 + b"}", "64 bits"),
     ],
 )

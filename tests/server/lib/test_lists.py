@@ -19,7 +19,7 @@ def cursor(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-@pytest.mark.parametrize("place", ["p=yesterday", "p=", "p=2026-11-29", "r=1&p=%5B%5D", "o=9&p=~"])
+@pytest.mark.parametrize("place", ["p=yesterday", "p=", "r=1&p=%5B%5D", "o=9&p=~"])
 @pytest.mark.parametrize("address", ["models", "imports", "lines"])
 def test_a_cursor_that_no_list_gave_is_refused_or_leads_nowhere(
     somebody: Somebody, address: str, place: str
