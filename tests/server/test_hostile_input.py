@@ -209,13 +209,13 @@ def test_wrong_addresses_headers_and_verbs_are_refused_in_words(
 def test_bodies_that_are_none_and_kinds_that_nobody_takes_are_refused_in_words(
     admin: Caller, real: Callable[[Door], dict[str, Any]]
 ) -> None:
-    for door in doors_of("", without=("sign-out/", "device/")):
+    for number, door in enumerate(doors_of("", without=("sign-out/", "device/"))):
         cache.clear()
         address = door.address(real(door))
         for verb in admin.verbs(door, address):
-            for body in BODIES:
+            for body in some(BODIES, number):
                 admin.send(door, verb, address, body=body)
-            for kind in TYPES:
+            for kind in some(TYPES, number):
                 admin.send(door, verb, address, body=b"a=%00&b=\xff", kind=kind)
     check(admin)
 
