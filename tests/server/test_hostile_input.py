@@ -21,11 +21,19 @@ from django.test import Client
 
 from server.accounts.models import AuditEntry, User
 from server.accounts.services import create_api_token
-from server.fleet.models import Device
+from server.builds.services import queue_build, take_turn
+from server.builds.states import TurnState
+from server.fleet.models import Device, HardwareProfile
+from server.lib import clock
+from server.registry.models import VisionModel
+from server.uploads.models import Upload
+from server.uploads.services.opening import open_upload
 from tests.fleet_ui.world import World, make_world
+from tests.server import catalogue
 from tests.server.box import FACTS, Box
 from tests.server.doors import Door, all_doors, openapi, sample
 from tests.server.hostile import BODIES, FIELDS, HEADERS, TYPES, WORDS, mutants
+from tests.server.rows import model_row, version_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +55,9 @@ MESSAGES = {
 FORMS = {"samples": ("SampleMeta.v2", "image"), "logs": ("LogsMeta.v1", "bundle")}
 _NAMED = re.compile(r'<(?:input|select|textarea|button)\b[^>]*\bname="([a-z_-]+)"')
 _ASKED = re.compile(r"[?&](?:amp;)?([a-z_]+)=")
+
+
+Values = Callable[[Door], dict[str, Any]]
 
 
 @dataclass
@@ -104,7 +115,7 @@ def world(db: None) -> World:
 
 
 @pytest.fixture
-def admin(world: World) -> Caller:
+def admin(world: World, real: Values) -> Caller:
     """An admin with a token, and signed in as well."""
     token = create_api_token(user=world.users["ada"], name="ci", actor="test")
     client = Client(raise_request_exception=False)
@@ -124,7 +135,7 @@ def _caller(client: Client, headers: dict[str, str]) -> Caller:
 
 
 @pytest.fixture
-def real(world: World) -> Callable[[Door], dict[str, Any]]:
+def real(world: World) -> Values:
     """Values for the parameters of a door that lead to something; of a new one, to nothing."""
     ids: dict[str, Any] = {
         "device_id": world.devices[0].pk,
@@ -133,6 +144,7 @@ def real(world: World) -> Callable[[Door], dict[str, Any]]:
         "picture_id": world.comparison.pictures.first().pk,
         "rollout_id": world.rollout.pk,
         "sample_id": world.sample.pk,
+        "upload_id": _upload(world.users["ada"]).pk,
         "site": "dresden",
         "version": "1.0.0",
         "act": "pause",
@@ -155,6 +167,11 @@ def real(world: World) -> Callable[[Door], dict[str, Any]]:
         }
 
     return values
+
+
+def _upload(owner: User) -> Upload:
+    form = {"name": "boards", "version": "7", "purpose": "golden", "notes": ""}
+    return open_upload(owner=owner, kind="dataset", form=form, length=1000, actor="test")
 
 
 def doors_of(*prefixes: str, without: tuple[str, ...] = ()) -> list[Door]:
@@ -191,7 +208,7 @@ def check(caller: Caller) -> None:
 
 
 def test_wrong_addresses_headers_and_verbs_are_refused_in_words(
-    admin: Caller, real: Callable[[Door], dict[str, Any]]
+    admin: Caller, real: Values
 ) -> None:
     for number, door in enumerate(doors_of("", without=("sign-out/",))):
         cache.clear()  # attempts are counted there
@@ -207,7 +224,7 @@ def test_wrong_addresses_headers_and_verbs_are_refused_in_words(
 
 
 def test_bodies_that_are_none_and_kinds_that_nobody_takes_are_refused_in_words(
-    admin: Caller, real: Callable[[Door], dict[str, Any]]
+    admin: Caller, real: Values
 ) -> None:
     for number, door in enumerate(doors_of("", without=("sign-out/", "device/"))):
         cache.clear()
@@ -220,9 +237,7 @@ def test_bodies_that_are_none_and_kinds_that_nobody_takes_are_refused_in_words(
     check(admin)
 
 
-def test_every_field_of_the_api_refuses_what_it_cannot_hold(
-    admin: Caller, real: Callable[[Door], dict[str, Any]]
-) -> None:
+def test_every_field_of_the_api_refuses_what_it_cannot_hold(admin: Caller, real: Values) -> None:
     schema = openapi()
     for door in doors_of("api/v1/"):
         cache.clear()
@@ -243,7 +258,7 @@ def _parameters(door: Door, schema: Any) -> list[str]:
 
 
 def test_every_form_and_filter_of_the_pages_refuses_what_it_cannot_hold(
-    admin: Caller, world: World, real: Callable[[Door], dict[str, Any]]
+    admin: Caller, world: World, real: Values
 ) -> None:
     pages = doors_of("", without=("api/", "device/", "sign-out/"))
     shown = [admin.send(door, "GET", door.address(real(door))) for door in pages]
@@ -277,7 +292,9 @@ def test_devices_are_refused_in_words_and_what_is_taken_can_be_looked_at(
     device: Caller, box: Box
 ) -> None:
     for door in doors_of("device/v1/"):
-        address = door.address(dict.fromkeys(door.kinds, 7) | {"deployment_id": "7" * 32})
+        ids = {"turn_id": _turn(box), "deployment_id": str(box.device_id)}
+        device.audited = AuditEntry.objects.count()
+        address = door.address({name: ids.get(name, 7) for name in door.kinds})
         path = door.route.removeprefix("device/v1/")
         for verb in device.verbs(door, address):
             for body in BODIES:
@@ -293,6 +310,19 @@ def test_devices_are_refused_in_words_and_what_is_taken_can_be_looked_at(
                 _post(device, door, address, {"meta": body.decode()}, **{file: "PK\x05\x06"})
     _look_at(device, box)
     check(device)
+
+
+def _turn(box: Box) -> int:
+    """The device's own lease of a build; another one where the last came to its end."""
+    model = VisionModel.objects.first() or model_row("defects")
+    manifest = json.loads(catalogue.manifest_json())
+    version = model.versions.first() or version_row(model, manifest_body=manifest)
+    profile = HardwareProfile.objects.get(name="x86-onnxruntime")
+    build = queue_build(version=version, profile=profile, actor="test", again=True, reason="more")
+    turn = build.turns.exclude(state=TurnState.ENDED).first()
+    turn = turn or build.turns.create(device=box.device, offered_at=clock.now())
+    take_turn(turn=turn)
+    return int(turn.pk)
 
 
 def _look_at(caller: Caller, box: Box) -> None:
