@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.lib.fields import SLUG_PATTERN
 from server.lib.problem import PROBLEM_JSON
 
 PROBLEM = {
@@ -49,7 +50,7 @@ def mend_schemas(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
 def _mend(node: Any) -> None:
     if isinstance(node, dict):
         if node.get("pattern") == DJANGO_SLUG:
-            del node["pattern"]
+            node["pattern"] = SLUG_PATTERN
         if node.get("oneOf") == ANYTHING_OR_NULL:
             del node["oneOf"]
         node = list(node.values())

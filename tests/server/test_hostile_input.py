@@ -7,16 +7,13 @@ messages of devices, so that what is added to them later is covered by itself.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.http import HttpResponse
 from django.test import Client
 
 from server.accounts.models import AuditEntry, User
@@ -31,15 +28,14 @@ from server.uploads.services.opening import open_upload
 from tests.fleet_ui.world import World, make_world
 from tests.server import catalogue
 from tests.server.box import FACTS, Box
+from tests.server.callers import Caller, check, some
 from tests.server.doors import Door, all_doors, openapi, sample
 from tests.server.hostile import BODIES, FIELDS, HEADERS, TYPES, WORDS, mutants
 from tests.server.rows import model_row, version_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EVERYTHING, STRIDE = "LINEWARDEN_TEST_EVERYTHING" in os.environ, 5
 GOLDEN = Path(__file__).parents[1] / "contract/golden"
-WRITING = ("POST", "PUT", "PATCH", "DELETE")
 MESSAGES = {
     "enrol": "EnrolmentRequest.v3",
     "token": "TokenRequest.v1",
@@ -58,53 +54,6 @@ _ASKED = re.compile(r"[?&](?:amp;)?([a-z_]+)=")
 
 
 Values = Callable[[Door], dict[str, Any]]
-
-
-@dataclass
-class Caller:
-    """Somebody who may do a lot, and what became of every request."""
-
-    client: Client
-    headers: dict[str, str] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-    count: int = 0
-    audited: int = 0
-
-    def send(self, door: Door, verb: str, address: str, **given: Any) -> HttpResponse:
-        """Send it, and look at the answer."""
-        headers = self.headers | given.pop("headers", {})
-        body, kind = given.get("body", b""), given.get("kind", "application/json")
-        answer: HttpResponse = self.client.generic(verb, address, body, kind, headers=headers)
-        self.count += 1
-        audited = AuditEntry.objects.count()
-        problem = _problem(door, verb, answer)
-        if answer.status_code >= 400 and audited != self.audited:
-            problem = problem or "was refused, and something was written all the same"
-        self.audited = audited
-        if problem:
-            told = f"{headers} {kind} {body[:200]!r}"
-            self.failures.append(f"{verb} {address[:200]} {answer.status_code} {problem}: {told}")
-        return answer
-
-    def verbs(self, door: Door, address: str) -> list[str]:
-        """Those that write, as the door itself says."""
-        answer = self.send(door, "BREW", address)
-        allowed = [verb.strip() for verb in answer.headers.get("Allow", "").split(",")]
-        return [verb for verb in WRITING if verb in allowed]
-
-
-def _problem(door: Door, verb: str, answer: HttpResponse) -> str:
-    """What is wrong with an answer; nothing for most."""
-    if answer.status_code >= 500 and answer.status_code != 503:
-        return "is a crash"
-    if answer.status_code < 400 or verb == "HEAD":
-        return ""
-    if not door.is_for_programs:
-        return "" if answer.content else "says nothing"
-    if answer.headers.get("Content-Type") != "application/problem+json":
-        return "is no problem document"
-    body = json.loads(answer.content)
-    return "" if body["detail"] and body["status"] == answer.status_code else "says nothing"
 
 
 @pytest.fixture
@@ -191,20 +140,6 @@ def wrong_addresses(door: Door, values: dict[str, Any]) -> Iterator[str]:
     for word in WORDS:
         yield f"{address}?{word}={word}"
     yield f"{address}?" + "&".join(f"a{number}=1" for number in range(300))
-
-
-def some(everything: Sequence[Any], number: int) -> Sequence[Any]:
-    """Every so-manieth, other ones for each ``number``: what one door is spared the next one gets.
-
-    All of it with ``LINEWARDEN_TEST_EVERYTHING`` in the environment, for a quarter of an hour.
-    """
-    return everything if EVERYTHING else everything[number % STRIDE :: STRIDE]
-
-
-def check(caller: Caller) -> None:
-    told = "\n".join(caller.failures[:20])
-    assert not caller.failures, f"{len(caller.failures)} of {caller.count}:\n{told}"
-    assert caller.count > 100
 
 
 def test_wrong_addresses_headers_and_verbs_are_refused_in_words(
