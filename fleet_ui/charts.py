@@ -45,7 +45,7 @@ class Chart:
 
 def draw_histogram(histogram: ExponentialHistogram, *, width: int = 560) -> Chart | None:
     """Latency in milliseconds on a logarithmic axis with p50 and p95; None of nothing."""
-    if not histogram.buckets:
+    if max(histogram.buckets.values(), default=0) <= 0:
         return None
     per_bar = max(1, 2**histogram.scale // BARS_PER_DOUBLING)
     counts: dict[int, int] = {}

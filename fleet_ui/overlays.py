@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from inference_core.contract.results import FrameResult, Point, StageResult
+from inference_core.contract.results import (
+    FrameResult,
+    Point,
+    StageResult,
+    TextBoxResult,
+    TextLineResult,
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,14 @@ def _shapes(stage: StageResult, room: float) -> Iterable[Shape]:
         yield _shape("region", outline, _caption(region.label, region.score), room)
     for box in stage.boxes:
         yield _shape("box", _box(box.xyxy), _caption(box.label, box.score), room)
-    for line in stage.lines:
+    for line in filter(_has_outline, stage.lines):
         yield _shape("text-line", line.polygon, f"“{line.text}” {line.score:.0%}", room)
-    for place in stage.text_boxes:
+    for place in filter(_has_outline, stage.text_boxes):
         yield _shape("text-line", place.polygon, f"{place.score:.0%}", room)
+
+
+def _has_outline(place: TextLineResult | TextBoxResult) -> bool:
+    return bool(place.polygon)
 
 
 def _caption(label: str, score: float) -> str:

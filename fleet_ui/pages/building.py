@@ -44,7 +44,7 @@ def set_building(request: HttpRequest, name: str) -> HttpResponse:
     if not decides(signed_in_user(request)):
         raise Forbidden("Where a profile is built is decided by an admin of all sites.")
     found = profile_named(name)
-    reason = request.POST.get("reason", "").replace("\0", "").strip()[:MAX_REASON]
+    reason = request.POST.get("reason", "").strip()[:MAX_REASON]
     if not reason:
         messages.error(request, "Give a reason: it stays with the profile.")
         return redirect("profile", name=name)

@@ -95,7 +95,7 @@ def accept(request: HttpRequest, device_id: UUID) -> HttpResponse:
 def assign_profile(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """Say what a device is from now on."""
     found = device_for(signed_in_user(request), device_id, Role.ADMIN)
-    name = request.POST.get("profile", "")[:100].replace("\0", "")
+    name = request.POST.get("profile", "")[:100]
     with told(request, f"{found.serial} is {name} from now on: enrol the box again."):
         assign(device=found, profile=profile_named(name), actor=actor_of(request))
     return redirect("device", device_id=device_id)

@@ -22,7 +22,7 @@ def ask_import(request: HttpRequest, name: str) -> HttpResponse:
     """A worker sees to it; the page shows how far it is."""
     if not has_role(request.user, Role.RELEASER):
         raise PermissionDenied("Importing a version needs the role releaser.")
-    form = {key: value.replace("\0", "").strip() for key, value in request.POST.dict().items()}
+    form = {key: value.strip() for key, value in request.POST.dict().items()}
     with told(request, f"Version {form.get('version', '')} is on its way."):
         request_import(
             model=reads.model_named(name),

@@ -32,7 +32,7 @@ def set_limits(request: HttpRequest, name: str) -> HttpResponse:
         raise PermissionDenied("What is good enough is decided by an admin of all sites.")
     model = model_named(name)
     # PostgreSQL takes no NUL.
-    form = {key: value.replace("\0", "")[:MAX_TYPED] for key, value in request.POST.dict().items()}
+    form = {key: value[:MAX_TYPED] for key, value in request.POST.dict().items()}
     try:
         change = set_them(
             model=model,

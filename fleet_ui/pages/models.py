@@ -118,8 +118,7 @@ def move_alias(request: HttpRequest, name: str) -> HttpResponse:
     """Move an alias, as the button said: which, from where it was seen, and to what."""
     if not has_role(request.user, Role.RELEASER):
         raise PermissionDenied("Moving an alias needs the role releaser.")
-    # PostgreSQL takes no NUL, not even to look for it.
-    form = {key: value.replace("\0", "") for key, value in request.POST.dict().items()}
+    form = request.POST.dict()
     found, shown = reads.model_named(name), form.get("shown", "")
     back = f"{reverse('model', args=[name])}?{urlencode({'version': shown})}"
     alias, expected, version = _read_move(form)

@@ -53,14 +53,14 @@ def new_release(request: HttpRequest) -> HttpResponse:
 
 
 def _create(request: HttpRequest) -> Release:
-    before = Release.objects.filter(name=request.POST.get("after", "").replace("\0", "")).first()
+    before = Release.objects.filter(name=request.POST.get("after", "")).first()
     if before is None:
         raise Invalid("Choose the release that this one is made after.")
     form = ReleaseForm(data={key: request.POST.get(key, "") for key in ("name", "notes")})
     if not form.is_valid():
         raise first_error(form)
     pins = {
-        key.removeprefix(PIN): value.replace("\0", "")
+        key.removeprefix(PIN): value
         for key, value in request.POST.dict().items()
         if key.startswith(PIN)
     }

@@ -47,7 +47,7 @@ def new_rollout(request: HttpRequest) -> HttpResponse:
 
 
 def _create(request: HttpRequest) -> Rollout:
-    form = {key: value.replace("\0", "").strip() for key, value in request.POST.dict().items()}
+    form = {key: value.strip() for key, value in request.POST.dict().items()}
     release = Release.objects.filter(name=form.get("release", "")).first()
     if release is None:
         raise Invalid("Choose a release.")

@@ -93,7 +93,7 @@ def waive(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").replace("\0", "").strip()
+    return request.POST.get("reason", "").strip()
 
 
 def _profile_to_judge(request: HttpRequest) -> HardwareProfile:

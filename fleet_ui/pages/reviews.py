@@ -56,7 +56,7 @@ def answer(request: HttpRequest, review_id: int) -> HttpResponse:
         labels.answer_review(
             review=review,
             answer=ReviewState(said),
-            note=request.POST.get("note", "").replace("\0", ""),
+            note=request.POST.get("note", ""),
             actor=actor_of(request),
         )
     return redirect("label-reviews")

@@ -14,6 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from server.lib.requests import address_of
+
 MAX_FAILURES_OF_NAME, MAX_FAILURES_OF_ADDRESS = 10, 50
 """An address may be a proxy, or a factory: many people make their mistakes behind it."""
 
@@ -59,10 +61,9 @@ def _show(
 
 
 def _limits(request: HttpRequest) -> dict[str, int]:
-    address = request.META.get("REMOTE_ADDR", "")
     return {
         _name_key(request): MAX_FAILURES_OF_NAME,
-        f"sign-in:address:{address}": MAX_FAILURES_OF_ADDRESS,
+        f"sign-in:address:{address_of(request)}": MAX_FAILURES_OF_ADDRESS,
     }
 
 

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from server.accounts.models import ApiToken
 
+MAX_ACTOR = 200
 SYSTEM = "system"
 """The actor of sweeps and of first starts."""
 
@@ -15,4 +16,5 @@ def actor_of(request: HttpRequest | Request) -> str:
     """``user:ada``, or ``token:ci of ada`` where a program acts with her token."""
     token = getattr(request, "auth", None)
     name = request.user.get_username()
-    return f"token:{token.name} of {name}" if isinstance(token, ApiToken) else f"user:{name}"
+    actor = f"token:{token.name} of {name}" if isinstance(token, ApiToken) else f"user:{name}"
+    return actor[:MAX_ACTOR]

@@ -12,7 +12,7 @@ from server.builds.checks.serializers import TurnSerializer
 from server.builds.device_reads import turns_at
 from server.builds.models import Artifact, Build, Builder
 from server.builds.standing import standing_of
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.registry.limits import in_full
 
 
@@ -126,13 +126,13 @@ class BuildDetailSerializer(BuildSerializer):
         return {**shown, "artifact": shown.get("artifact")}
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(Body):
     """Why: it goes into the audit log."""
 
     reason = serializers.CharField(max_length=2000)
 
 
-class NewBuild(serializers.Serializer[Any]):
+class NewBuild(Body):
     """What to build for which profile."""
 
     model = NameField()

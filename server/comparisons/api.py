@@ -63,6 +63,7 @@ class PictureList(RoledView, ListAPIView[PictureRow]):
     """The pictures of a comparison, all or those where somebody is wrong."""
 
     serializer_class = PictureSerializer
+    query_parameters = ("show",)
 
     def get_queryset(self) -> QuerySet[PictureRow]:
         """As ``?show=`` says."""

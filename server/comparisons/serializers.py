@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from server.comparisons.models import Comparison, PictureRow
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.registry.serializers import DatasetRef
 
 
-class ComparedVersion(serializers.Serializer[Any]):
+class ComparedVersion(Body):
     """A version by its model's name and its own."""
 
     model = NameField()
     version = NameField(max_length=50)
 
 
-class NewComparison(serializers.Serializer[Any]):
+class NewComparison(Body):
     """What is to be compared on what."""
 
     a = ComparedVersion()

@@ -39,6 +39,9 @@ class Environment(BaseSettings):
         "data. Credentials are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the host's role.",
     )
     secret_key: SecretStr | None = Field(default=None, description="None makes one in data.")
+    proxies: int = Field(
+        default=0, ge=0, le=5, description="How many stand in front and add to X-Forwarded-For."
+    )
     tls: bool = Field(default=False, description="Served through TLS: cookies are marked secure.")
     max_model_bytes: int = 512 * 1024 * 1024
     max_dataset_bytes: int = 1024 * 1024 * 1024

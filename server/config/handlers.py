@@ -8,10 +8,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template import loader
 from django.views import defaults
 
-from server.lib.errors import NotFound, Unavailable
-from server.lib.problem import RETRY_AFTER_S, as_domain_error, problem_response
+from server.lib.errors import DomainError, Failed, Malformed, NotFound, Unavailable
+from server.lib.problem import as_domain_error, headers_of, problem_response
 
 FOR_PROGRAMS = ("/api/", "/device/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's ``handler400``, also for what is too large."""
+    return refuse(request, as_domain_error(exception) or Malformed("The request cannot be read."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -25,10 +30,18 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's ``handler500``: a database that restarts is no fault, and nobody's for long."""
     error = sys.exc_info()[1]
     known = as_domain_error(error) if isinstance(error, Exception) else None
-    if not isinstance(known, Unavailable):
-        return defaults.server_error(request)
+    if isinstance(known, Unavailable):
+        return refuse(request, known)
     if request.path.startswith(FOR_PROGRAMS):
-        return problem_response(known)
-    # Without the request: its user and messages would ask the database again.
-    page = loader.get_template("503.html").render({"detail": known.detail})
-    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        return problem_response(Failed("The server failed; an admin finds why in its log."))
+    return defaults.server_error(request)
+
+
+def refuse(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """The answer to a request that got no further."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return problem_response(error)
+    # Without the request: its user and messages would ask the database, or read the body, again.
+    name = "503.html" if isinstance(error, Unavailable) else "refused.html"
+    page = loader.get_template(name).render({"detail": error.detail})
+    return HttpResponse(page, status=error.status, headers=headers_of(error))

@@ -54,16 +54,18 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Those that only mark answers come first: they mark refusals too.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "server.config.middleware.refuse_unreadable",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "csp.middleware.CSPMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -139,21 +141,21 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": [
-        "server.lib.parsers.JsonParser",
-        "rest_framework.parsers.MultiPartParser",
-        "rest_framework.parsers.FormParser",
-    ],
+    # A view that takes a form says so itself.
+    "DEFAULT_PARSER_CLASSES": ["server.lib.parsers.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is a 405; the OpenAPI document says all of it
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "server.lib.negotiation.OneKind",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "server.lib.pagination.CursorPages",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["server.lib.filters.KnownFilters"],
     "EXCEPTION_HANDLER": "server.lib.problem.handle_exception",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "60/min", "user": "1200/min"},
+    "NUM_PROXIES": ENV.proxies,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
@@ -169,6 +171,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # The contract's messages have null types, which OpenAPI 3.0 does not know.
     "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "server.lib.openapi.mend_schemas",
+        "server.lib.openapi.declare_problems",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "DeviceState": "server.fleet.states.DeviceState",
         "ComparisonState": "server.comparisons.states.ComparisonState",

@@ -17,7 +17,7 @@ from server.accounts.models import Role
 from server.accounts.permissions import at_least
 from server.datasets import selectors, services
 from server.datasets.models import DatasetVersion, Purpose
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.lib.uploads import UploadView
 
 
@@ -39,7 +39,7 @@ class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
         ]
 
 
-class DatasetUpload(serializers.Serializer[Any]):
+class DatasetUpload(Body):
     """The form of an upload."""
 
     name = NameField()

@@ -26,6 +26,8 @@ from server.lib.errors import Unauthenticated
 LEEWAY_S = 10
 """How far the clock of a device may be off."""
 _AUDIENCE = "device"
+_UNREADABLE = (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError)
+"""What strangers get out of the decoder; infinite times and deeply nested claims among it."""
 _CLAIMS = ["iss", "sub", "aud", "iat", "exp", "jti"]
 
 
@@ -70,7 +72,7 @@ def read(authorization: str) -> Claims:
         raise Unauthenticated("Send the access token as Authorization: Bearer.")
     try:
         claims, expires_at = _verified(token.strip(), settings.SECRET_KEY)
-    except (jwt.InvalidTokenError, ValueError):
+    except _UNREADABLE:
         expires_at = 0.0
     if expires_at <= clock.now().timestamp():
         raise Unauthenticated("This access token is not valid any more; get another.")
@@ -95,7 +97,7 @@ def claimed_device(assertion: str) -> uuid.UUID:
     try:
         claims = jwt.decode(assertion, options={"verify_signature": False})
         return uuid.UUID(str(claims.get("sub")))
-    except (jwt.InvalidTokenError, ValueError):
+    except _UNREADABLE:
         raise refused("it names no device") from None
 
 
@@ -114,11 +116,21 @@ def verify(assertion: str, *, device_id: uuid.UUID, public_key: str) -> Assertio
         )
     except jwt.InvalidTokenError as error:
         raise refused(str(error)) from None
-    if claims["exp"] - claims["iat"] > ASSERTION_LIFETIME_S:
+    except _UNREADABLE:
+        raise refused("its claims cannot be read") from None
+    issued_at, ends_at = _moment(claims["iat"]), _moment(claims["exp"])
+    if ends_at - issued_at > ASSERTION_LIFETIME_S:
         raise refused(f"it lives longer than {ASSERTION_LIFETIME_S} s")
-    use = hashlib.sha256(f"{device_id} {claims['jti']}".encode()).hexdigest()
-    expires_at = datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=LEEWAY_S)
+    use = hashlib.sha256(f"{device_id} {claims['jti']}".encode(errors="replace")).hexdigest()
+    expires_at = datetime.fromtimestamp(ends_at, UTC) + timedelta(seconds=LEEWAY_S)
     return Assertion(use, expires_at)
+
+
+def _moment(claim: Any) -> float:
+    """A claim as seconds; the library also takes text that reads as a number."""
+    if isinstance(claim, bool) or not isinstance(claim, (int, float)):
+        raise refused("iat and exp must be numbers")
+    return claim
 
 
 def refused(why: str) -> Unauthenticated:

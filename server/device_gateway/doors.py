@@ -26,6 +26,7 @@ from server.lib.errors import (
     UnsupportedType,
 )
 from server.lib.problem import answers_problems
+from server.lib.requests import address_of
 
 P = ParamSpec("P")
 View = Callable[..., HttpResponseBase]
@@ -115,7 +116,7 @@ def limited(name: str, *, per_minute: int) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def count(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-            address = request.META.get("REMOTE_ADDR", "")
+            address = address_of(request)
             if _count(f"door:{name}:{address}:{int(clock.now().timestamp() // 60)}") > per_minute:
                 raise TooMany("Too many attempts from your address; wait a minute.")
             return view(request, *args, **kwargs)

@@ -102,3 +102,10 @@ class Unavailable(DomainError):
 
     status = 503
     code = "unavailable"
+
+
+class Failed(DomainError):
+    """Nobody foresaw this: the fault is the server's, and its log says where."""
+
+    status = 500
+    code = "server_error"

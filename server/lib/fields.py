@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -19,3 +20,16 @@ class NameField(serializers.RegexField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(SLUG_PATTERN, **{"max_length": 100, **options})
+
+
+class Body(serializers.Serializer[Any]):
+    """What a request says. An unknown field is an error, most likely a typing mistake."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The fields; ValidationError by name for one that there is none of."""
+        if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {unknown[0][:100]: [f"There is no such field; there are: {known}."]}, "unknown"
+            )
+        return super().to_internal_value(data)

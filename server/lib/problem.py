@@ -8,7 +8,15 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFilesSent
+from django.core.exceptions import (
+    BadRequest,
+    DisallowedHost,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import (
     Http404,
@@ -18,6 +26,7 @@ from django.http import (
     JsonResponse,
     UnreadablePostError,
 )
+from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
@@ -26,6 +35,7 @@ from server.lib.errors import (
     DomainError,
     Forbidden,
     Invalid,
+    Malformed,
     MethodNotAllowed,
     NotFound,
     TooLarge,
@@ -61,7 +71,7 @@ def problem_response(error: DomainError) -> HttpResponse:
         problem_body(error.status, error.code, error.detail, error.extra),
         status=error.status,
         content_type=PROBLEM_JSON,
-        headers=_headers(error),
+        headers=headers_of(error),
     )
 
 
@@ -87,7 +97,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if known is not None:
         set_rollback()
         body = problem_body(known.status, known.code, known.detail, known.extra)
-        headers = _headers(known)
+        headers = headers_of(known)
         return Response(body, known.status, headers=headers, content_type=PROBLEM_JSON)
     response = exception_handler(error, context)
     if response is not None and isinstance(error, exceptions.APIException):
@@ -100,10 +110,15 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
 _IN_OUR_WORDS: tuple[tuple[type[Exception], Callable[[Exception], DomainError]], ...] = (
     (RequestDataTooBig, lambda _: TooLarge("The request is larger than the server takes.")),
     (TooManyFilesSent, lambda _: TooLarge("The request has more files than the server takes.")),
+    (TooManyFieldsSent, lambda _: TooLarge("The request has more fields than the server takes.")),
+    (DisallowedHost, lambda _: Malformed("The server does not go by the name in Host.")),
+    (MultiPartParserError, lambda error: Malformed(f"The form cannot be read: {error}")),
+    (SuspiciousOperation, lambda _: Malformed("The request cannot be what it says it is.")),
+    (BadRequest, lambda _: Malformed("The request cannot be read.")),
     (Http404, lambda error: NotFound(str(error) or "There is no such thing.")),
     (PermissionDenied, lambda error: Forbidden(str(error) or "You may not do this.")),
     (UnreadablePostError, lambda _: Unavailable("The body arrived cut short; send it again.")),
-    # What no check foresaw: text with a NUL in an address, a number of a hundred digits.
+    # What no check foresaw: a number of a hundred digits, a moment after the end of time.
     (DataError, lambda _: Invalid("A value is longer or larger than can be stored.")),
     (OverflowError, lambda _: Invalid("A value is longer or larger than can be stored.")),
     # A database that restarts, or a lock that did not come in time.
@@ -135,7 +150,8 @@ def _of_framework(error: exceptions.APIException) -> tuple[int, dict[str, Any]]:
     return error.status_code, problem_body(error.status_code, code, str(error.detail))
 
 
-def _headers(error: DomainError) -> dict[str, str]:
+def headers_of(error: DomainError) -> dict[str, str]:
+    """What an answer with ``error`` says beside its body."""
     if isinstance(error, Unavailable):
         return {"Retry-After": str(error.extra.get("retry_after_s", RETRY_AFTER_S))}
     if isinstance(error, TooMany):

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from server.lib.fields import Body
 from server.registry.models import Alias, AliasMove, ModelVersion
 from server.registry.serializers import DatasetRef, VersionRef
 
@@ -32,7 +33,7 @@ class AliasMoveSerializer(serializers.ModelSerializer[AliasMove]):
         fields = ["old", "new", "actor", "reason", "at"]
 
 
-class NewAliasMove(serializers.Serializer[Any]):
+class NewAliasMove(Body):
     """What a move needs. ``expected`` is the version that the alias names for the caller now."""
 
     version = serializers.CharField(max_length=50, allow_null=True)

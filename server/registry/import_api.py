@@ -16,7 +16,7 @@ from server.accounts.actors import actor_of
 from server.accounts.models import Role
 from server.accounts.permissions import RoledView, at_least
 from server.lib.errors import Invalid, NotFound
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.lib.pagination import pages_by
 from server.registry import selectors, services
 from server.registry.mlflow.transport import connect
@@ -53,7 +53,7 @@ class ImportSerializer(serializers.ModelSerializer[ModelImport]):
         ]
 
 
-class NewImport(serializers.Serializer[Any]):
+class NewImport(Body):
     """Which version there, and what it is to be here. The server's address is no field."""
 
     model = NameField(help_text="The model here.")

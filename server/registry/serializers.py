@@ -7,13 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 from server.registry.licences import warnings_of
 from server.registry.limits import in_full
 from server.registry.models import ModelVersion, Release, VisionModel
 
 
-class DatasetRef(serializers.Serializer[Any]):
+class DatasetRef(Body):
     """A dataset by name and version."""
 
     name = NameField()
@@ -57,7 +57,7 @@ class ModelSerializer(serializers.ModelSerializer[VisionModel]):
         return in_full(model.limits)
 
 
-class NewModel(serializers.Serializer[Any]):
+class NewModel(Body):
     """What a new model needs."""
 
     name = NameField()
@@ -178,7 +178,7 @@ class VersionFields(serializers.Serializer[Any]):
     )
 
 
-class VersionUpload(VersionFields):
+class VersionUpload(Body, VersionFields):
     """The form of an upload."""
 
     file = serializers.FileField(help_text="One ONNX file with its weights inside.")
@@ -230,7 +230,7 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         }
 
 
-class NewRelease(serializers.Serializer[Any]):
+class NewRelease(Body):
     """What a new release needs."""
 
     name = NameField()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import django_filters
 from django.db.models import QuerySet
 from django.http import FileResponse
@@ -69,10 +67,6 @@ class DeviceSamplesView(RoledView, ListAPIView):
 
 class SampleImageView(RoledView):
     """``samples/{id}/image``."""
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: ARG002 - DRF's signature
-        """A picture it is, whatever the caller would rather have."""
-        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     def get(self, request: Request, sample_id: int) -> FileResponse:

@@ -16,13 +16,14 @@ from server.accounts.models import Role
 from server.accounts.permissions import RoledView
 from server.comparisons.selectors import Show, comparison
 from server.datasets.models import DatasetVersion
+from server.lib.fields import Body
 from server.lib.pagination import pages_by
 from server.review import labels, selectors
 from server.review.models import LabelReview
 from server.review.states import ReviewState
 
 
-class ReviewRequest(serializers.Serializer[Any]):
+class ReviewRequest(Body):
     """Which pictures of the comparison."""
 
     show = serializers.ChoiceField(choices=Show.choices)
@@ -35,7 +36,7 @@ class ReviewsAsked(serializers.Serializer[Any]):
     waited_already = serializers.IntegerField()
 
 
-class ReviewAnswer(serializers.Serializer[Any]):
+class ReviewAnswer(Body):
     """Whether the label is right; a note says what it should be."""
 
     answer = serializers.ChoiceField(choices=[ReviewState.CONFIRMED, ReviewState.MISTAKEN])

@@ -6,17 +6,18 @@ from typing import Any
 
 from rest_framework import serializers
 
+from server.lib.fields import Body, NameField
 from server.rollouts.models import Deployment, Rollout, Stage
 from server.rollouts.policy import MAX_STAGES
 from server.rollouts.services.rollouts import MAX_REASON
 
 
-class RolloutRequest(serializers.Serializer):
+class RolloutRequest(Body):
     """What a new rollout needs. ``policy`` and the stages are read by their own messages."""
 
     name = serializers.CharField(max_length=200)
-    release = serializers.SlugField(max_length=100)
-    group = serializers.SlugField(max_length=100)
+    release = NameField()
+    group = NameField()
     stages = serializers.ListField(
         child=serializers.DictField(),
         max_length=MAX_STAGES,
@@ -27,7 +28,7 @@ class RolloutRequest(serializers.Serializer):
     start = serializers.BooleanField(default=False)
 
 
-class ReasonRequest(serializers.Serializer):
+class ReasonRequest(Body):
     """Why somebody acts; needed to stop and to roll back."""
 
     reason = serializers.CharField(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -70,10 +69,6 @@ class LogBundleView(APIView):
     """``logs/{id}/bundle``: for operators of the site; every download is audited."""
 
     permission_classes = [at_least(Role.OPERATOR)]
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: ARG002 - DRF's signature
-        """A ZIP it is, whatever the caller would rather have."""
-        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, request_id: UUID) -> FileResponse:

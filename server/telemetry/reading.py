@@ -19,14 +19,16 @@ from inference_core.contract.telemetry import (
     ShadowSummary,
     Summary,
 )
+from server.lib import documents
 from server.lib.errors import Invalid, Malformed
-from server.lib.messages import holds_nul
 
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_SEQ = 2**53
 """Largest number that every JSON reader holds exactly."""
 MAX_COUNT = 2**31
 """Of one record; far above any real hour, and far below what would overflow a sum of them."""
+MAX_DOUBLINGS = 64
+"""Between 1 and the furthest bucket of a histogram; a float would end at 1024."""
 MAX_KEYS = 256
 """Causes or stages of one hour: a device that invents new ones cannot grow a row for ever."""
 
@@ -99,6 +101,8 @@ def _read_record(raw: Any) -> ReadRecord:
     first_seq = _first_seq(raw.get("body"), seq)
     try:
         record = _check(Record.model_validate(raw))
+    except Invalid as error:
+        problem = error.detail
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -125,8 +129,8 @@ def _first_seq(body: Any, seq: int) -> int:
 
 def _check(record: Record) -> Record:
     """What the contract allows and a database would choke on; ValueError says what."""
-    if holds_nul(record):  # one such record would take its whole batch down
-        raise ValueError("the text holds a NUL character")
+    # One such record would take its whole batch down. As JSON, what is infinite is null.
+    documents.require_storable(from_json(record.to_json()))
     record.captured_at.astimezone(UTC)  # OverflowError at the ends of time
     if isinstance(record.body, Gap) and record.body.last_seq != record.seq:
         raise ValueError("a gap has the sequence number of the last record it replaces")
@@ -161,11 +165,14 @@ def _check_shadow(shadow: ShadowSummary) -> None:
 
 
 def _check_counts(counts: list[int]) -> None:
-    if max(counts) > MAX_COUNT:
-        raise ValueError(f"a count is above {MAX_COUNT}")
+    if not 0 <= min(counts) <= max(counts) <= MAX_COUNT:
+        raise ValueError(f"a count is below zero or above {MAX_COUNT}")
 
 
 def _counts_of(histogram: ExponentialHistogram) -> list[int]:
+    furthest = max(map(abs, histogram.buckets), default=0)
+    if furthest >= MAX_DOUBLINGS << histogram.scale:
+        raise ValueError("a bucket lies beyond all that is measured")
     return [histogram.zeros, *histogram.buckets.values(), histogram.sum_micro // 10**9]
 
 

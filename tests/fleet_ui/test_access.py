@@ -30,6 +30,12 @@ def test_a_poll_of_an_ended_session_leaves_the_page(world: World, client: Client
     assert response.content == b""
 
 
+def test_a_poll_of_what_is_no_address_leads_to_the_first_page(world: World, client: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://[::1"}
+    answer = client.get(reverse("devices"), headers=headers)
+    assert answer["HX-Redirect"] == "/sign-in/?next=%2F"
+
+
 def test_somebody_without_a_role_is_told_so(world: World, sign_in: SignIn) -> None:
     response = sign_in("nobody").get(reverse("overview"))
     assert response.status_code == 403

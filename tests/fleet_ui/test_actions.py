@@ -43,6 +43,17 @@ def test_without_a_reason_nothing_happens(world: World, sign_in: SignIn) -> None
     assert world.rollout.state == "running"
 
 
+def test_a_form_with_what_cannot_be_stored_is_refused_in_words(
+    world: World, sign_in: SignIn
+) -> None:
+    address = reverse("act-on-rollout", args=[world.rollout.pk, "stop"])
+    answer = sign_in("ada").post(address, {"reason": "a\0b"})
+    assert answer.status_code == 400
+    assert "Nothing was changed." in answer.content.decode()
+    world.rollout.refresh_from_db()
+    assert world.rollout.state == "running"
+
+
 def test_an_action_that_comes_too_late_is_explained(world: World, sign_in: SignIn) -> None:
     client = sign_in("ada")
     assert "cannot be resumed" in post_act(client, world, "resume")

@@ -25,6 +25,7 @@ def test_every_bar_of_a_histogram_stands_inside_the_drawing(values: list[float])
 
 def test_nothing_measured_draws_nothing() -> None:
     assert draw_histogram(ExponentialHistogram()) is None
+    assert draw_histogram(ExponentialHistogram(buckets={1: 0})) is None
     assert draw_line([None, 3.0, None]) == ""
 
 
@@ -36,7 +37,7 @@ def test_failures_stand_on_top_of_passes() -> None:
     assert (failed.kind, failed.title) == ("bar-bad", "08:00 UTC: 30 passed, 10 failed")
 
 
-def test_a_region_without_outline_is_drawn_as_its_box() -> None:
+def test_a_region_without_outline_is_drawn_as_its_box_and_text_without_one_is_not_drawn() -> None:
     result = read_result(
         {
             "camera": "top",
@@ -50,6 +51,8 @@ def test_a_region_without_outline_is_drawn_as_its_box() -> None:
                 {
                     "stage": "defects",
                     "latency_ms": {"preprocess": 1, "infer": 1, "postprocess": 1, "total": 3},
+                    "lines": [{"text": "nowhere", "score": 1, "polygon": []}],
+                    "text_boxes": [{"score": 1, "polygon": []}],
                     "regions": [
                         {"label": "scratch", "score": 0.5, "xyxy": [0, 2, 10, 4], "area_px": 9}
                     ],

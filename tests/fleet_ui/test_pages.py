@@ -90,7 +90,7 @@ def test_the_list_of_devices_is_filtered_by_its_address(
 
 
 def test_a_filter_that_means_nothing_breaks_nothing(world: World, sign_in: SignIn) -> None:
-    query = {"search": "\0%_'", "presence": "asleep", "page": "x", "group": "no-such-group"}
+    query = {"search": "%_'", "presence": "asleep", "page": "x", "group": "no-such-group"}
     assert sign_in("ada").get(reverse("devices"), query).status_code == 200
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from server.builds.checks.queueing import MAX_REASON
 from server.builds.checks.selectors import turns_at_check, why_check_waits
 from server.builds.models import BuildTurn, PipelineCheck
-from server.lib.fields import NameField
+from server.lib.fields import Body, NameField
 
 
 class TurnSerializer(serializers.ModelSerializer[BuildTurn]):
@@ -79,7 +79,7 @@ class CheckSerializer(serializers.ModelSerializer[PipelineCheck]):
         return TurnSerializer(turns_at_check(check), many=True).data
 
 
-class ProfileSerializer(serializers.Serializer[Any]):
+class ProfileSerializer(Body):
     """Of which profile the check is."""
 
     profile = NameField()

@@ -11,6 +11,7 @@ from typing import Any
 from inference_core.contract.manifest import ModelManifest
 from server.datasets.models import DatasetVersion
 from server.datasets.selectors import dataset_version
+from server.lib import documents
 from server.lib.errors import Invalid, NotFound
 from server.registry.models import ModelVersion, VisionModel
 
@@ -66,7 +67,7 @@ def read_recipe(told: Any) -> dict[str, Any] | None:
     text = json.dumps(recipe, ensure_ascii=False)
     if len(text.encode(errors="replace")) > MAX_RECIPE_BYTES:
         raise Invalid(f"A recipe has at most {MAX_RECIPE_BYTES} bytes; keep files elsewhere.")
-    _require_storable(text)
+    documents.require_storable(recipe)
     return recipe
 
 
@@ -107,13 +108,9 @@ def _decode(told: Any) -> Any:
     if not isinstance(told, str):
         return told
     try:
-        return json.loads(told, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return documents.decode(told)
+    except ValueError as error:
         raise Invalid(f"{told[:40]!r} is no JSON: {error}.") from None
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number in JSON")
 
 
 def _require_shallow(value: Any, depth: int = 1) -> None:
@@ -122,9 +119,3 @@ def _require_shallow(value: Any, depth: int = 1) -> None:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in inner:
         _require_shallow(item, depth + 1)
-
-
-def _require_storable(text: str) -> None:
-    """PostgreSQL refuses NUL and halves of surrogate pairs."""
-    if "\\u0000" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Invalid("A text holds a character that cannot be stored.")

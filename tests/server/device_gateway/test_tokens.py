@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import time
 import uuid
 from datetime import timedelta
@@ -48,8 +50,25 @@ def now() -> int:
         {"exp": now() + 3600},
         {"iat": now() + 3600, "exp": now() + 3640},
         {"jti": 7},
+        {"exp": str(now() + 45)},
+        {"iat": True, "exp": now() + 45},
+        {"exp": math.inf},
+        {"iat": -math.inf},
+        {"jti": "\ud800", "exp": now() + 3600},
     ],
-    ids=["another audience", "another issuer", "expired", "too long", "of the future", "no jti"],
+    ids=[
+        "another audience",
+        "another issuer",
+        "expired",
+        "too long",
+        "of the future",
+        "no jti",
+        "an end in words",
+        "a truth for a time",
+        "without end",
+        "of all time",
+        "no text",
+    ],
 )
 def test_it_refuses_an_assertion_that_is_wrong(box: Box, changes: dict[str, Any]) -> None:
     answer = box.request_token(box.assertion(**changes))
@@ -72,6 +91,15 @@ def test_it_refuses_other_algorithms(box: Box) -> None:
         "",
     ):
         assert box.request_token(forged or "x").status_code == 401
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_claims_that_are_nested_deeply_are_refused_and_no_crash(box: Box, part: int) -> None:
+    parts = box.assertion().split(".")
+    parts[part] = base64.urlsafe_b64encode(b"[" * 2700).decode().rstrip("=")
+    assert box.request_token(".".join(parts)).status_code == 401
+    box.token = ".".join(parts)
+    assert box.poll().status_code == 401
 
 
 def test_an_unknown_device_gets_no_token(box: Box) -> None:

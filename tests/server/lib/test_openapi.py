@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 import pytest
@@ -18,3 +19,9 @@ def test_the_whole_schema_generates_without_a_warning() -> None:
         schema["paths"]
     )
     assert schema["components"]["securitySchemes"]["apiToken"]["scheme"] == "bearer"
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            assert "application/problem+json" in operation["responses"]["4XX"]["content"]
+    shown = schema["components"]["schemas"]
+    assert re.fullmatch(shown["Site"]["properties"]["name"]["pattern"], "works-1.2")
+    assert "oneOf" not in shown["Comparison"]["properties"]["figures"]

@@ -73,6 +73,7 @@ def test_an_upload_tells_where_it_comes_from(parent: ModelVersion) -> None:
         ({"recipe": '{"epochs": 3}'}, "JSON object with a name"),
         ({"recipe": '{"name": "r", "lr": NaN}'}, "no JSON"),
         ({"recipe": '{"name": "r\\u0000"}'}, "cannot be stored"),
+        ({"recipe": '{"name": "r", "lr": 1e999}'}, "not finite"),
         ({"recipe": '{"name": "r", "a": ' + "[" * 9 + "]" * 9 + "}"}, "nested at most"),
         ({"recipe": "[" * 50_000}, "no JSON"),
         ({"recipe": json.dumps({"name": "r" * 20_000})}, "at most 16384 bytes"),

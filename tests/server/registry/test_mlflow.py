@@ -325,7 +325,8 @@ def test_the_api_takes_an_import_and_shows_how_far_it_is(
     releaser, viewer = client_of(Role.RELEASER), client_of(Role.VIEWER)
     body = {"model": MODEL, "version": "2.0.0", "name": "board-defects", "number": "2"}
     assert viewer.post(API, body).status_code == 403
-    answer = releaser.post(API, {**body, "address": "http://evil.example"})
+    assert releaser.post(API, {**body, "address": "http://evil.example"}).status_code == 422
+    answer = releaser.post(API, body)
     assert answer.status_code == 202
     assert AuditEntry.objects.filter(action="import").count() == 1
     importing.run_import(answer.json()["id"])

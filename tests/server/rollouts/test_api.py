@@ -70,6 +70,11 @@ def test_a_releaser_plans_starts_and_watches(boxes: Plant, releaser: APIClient) 
     assert body["policy"]["probation"]["min_frames"] == 15
 
 
+def test_names_may_have_dots_here_too(boxes: Plant, releaser: APIClient) -> None:
+    boxes.release("r1.2")
+    assert releaser.post(URL, wish(boxes, release="r1.2")).status_code == 201
+
+
 def test_a_list_is_filtered(boxes: Plant, releaser: APIClient) -> None:
     releaser.post(URL, wish(boxes))
     releaser.post(URL, wish(boxes, start=False))
