@@ -14,6 +14,7 @@ import pytest
 from django.core.files.storage import default_storage
 from moto.server import ThreadedMotoServer
 from pydantic import ValidationError
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from server.accounts.models import Role
 from server.config.environment import Environment
@@ -136,14 +137,17 @@ def test_what_is_missing_is_503_and_no_500(s3: Any, artifact: Box) -> None:
     assert not blobs.exists(SHA256)
 
 
-def test_an_upload_in_pieces_becomes_a_version_and_leaves_nothing_behind(s3: Any) -> None:
+def test_an_upload_in_pieces_becomes_a_version_and_leaves_nothing_behind(
+    s3: Any, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
     catalogue.vision_model()
     client = catalogue.client_of(Role.RELEASER)
     content = catalogue.onnx_bytes()
     at = begun(client)
     for start in range(0, len(content), 200):
         assert send(client, at, start, content[start : start + 200]).status_code == 204
-    inspect_upload(upload_id=Upload.objects.get().pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        inspect_upload(upload_id=Upload.objects.get().pk)
     assert client.get(at).json()["state"] == "done"
     assert not [key for key in keys(s3) if "uploads" in key]
 
