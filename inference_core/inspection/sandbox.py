@@ -69,12 +69,13 @@ def shut_in(*, read: Iterable[Path] = (), write: Sequence[Path] = ()) -> None:
 
 
 def _programs() -> Iterator[Path]:
-    """This Python with its packages, that of tools, and where commands are looked for."""
+    """This Python with its packages, that of tools, and where commands and libraries are found."""
     yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix})
     yield from (Path(path) for path in sys.path if path.endswith("-packages"))
     for tool in (Path(os.environ[name]) for name in TOOLS if name in os.environ):
         yield from {tool.parent.parent, tool.resolve().parent.parent}
-    yield from (path for path in map(Path, os.get_exec_path()) if len(path.parts) > 1)
+    folders = [*os.get_exec_path(), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
+    yield from (path for path in map(Path, folders) if len(path.parts) > 1)
 
 
 def _drop_capabilities() -> None:

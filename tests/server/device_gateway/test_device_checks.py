@@ -421,7 +421,7 @@ def test_a_refusal_must_tell_cases_that_were_named(
         {"reason": " "},
         {"differing_count": -1},
         {"outcome": "failed", "cases": -1},
-        {"outcome": "failed", "cases": 10**30},
+        {"outcome": "failed", "cases": 10**18},
         {"outcome": "failed", "differing_count": 1},
     )
     for changes in wrong:

@@ -116,7 +116,8 @@ def test_patch_keeps_what_is_left_out_and_put_takes_its_default(model: VisionMod
         ({"min_agreement": "0.9"}, "valid number"),
         ({"min_agreement": True}, "valid number"),
         ({"few_images": 20.5}, "valid integer"),
-        ({"few_images": 10**30}, "above 100000"),
+        ({"few_images": 10**6}, "above 100000"),
+        ({"few_images": 10**30}, "larger than 64 bits"),
         ({"min_agrement": 0.9}, "Extra inputs are not permitted"),
     ],
 )
