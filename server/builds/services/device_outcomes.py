@@ -22,13 +22,17 @@ from server.lib.errors import Invalid, TooLarge
 def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
     """End the build as its device says; said again, the same answer.
 
-    Conflict where the lease is lost. Invalid where artifact or certificate are not of this
-    build: then it is given back, for one wrong device must not end it for all others.
+    What the device could not do just now is given back, for another attempt. Conflict where the
+    lease is lost. Invalid where artifact or certificate are not of this build: then it is given
+    back too, for one wrong device must not end it for all others.
     """
     build = build_of(turn)
     if is_over_with(turn):
         return build
     continue_turn(turn=turn)
+    if outcome.outcome == "failed" and not outcome.is_final:
+        return_turn(turn=turn, reason=outcome.reason)
+        return build
     try:
         _record(turn, outcome)
     except (OutcomeError, TooLarge) as error:

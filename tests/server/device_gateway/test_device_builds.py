@@ -349,6 +349,21 @@ def test_after_three_attempts_it_is_given_up(box: Box, build: Build) -> None:
     assert services.offer_builds(busy=()) == []
 
 
+def test_what_a_device_cannot_do_now_is_another_attempt_and_what_it_never_can_ends_the_build(
+    box: Box, build: Build
+) -> None:
+    for is_final, state in ((False, BuildState.QUEUED), (True, BuildState.FAILED)):
+        outcome = BuildOutcome(
+            outcome="failed", reason="no memory is left", candidates=(), is_final=is_final
+        )
+        answer = box.post(f"builds/{leased(box)}/outcome", outcome.to_json())
+        assert (answer.status_code, answer.json()["state"]) == (200, state)
+        build.refresh_from_db()
+        assert build.state == state
+    assert BuildTurn.objects.order_by("pk").values_list("ended", flat=True)[0] == TurnEnd.RETURNED
+    assert build.reason == "no memory is left"
+
+
 # The artifact
 
 
