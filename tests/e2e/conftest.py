@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STORY_LIMIT_S = 900
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever listens to the story goes to one process, so that it is told once."""
     for item in items:
