@@ -36,7 +36,8 @@ demo: .venv/installed ## The whole story once, without a browser; ends with one 
 
 test: .venv/installed ## All tests; says what it skipped and why
 	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/e2e --ignore tests/backends
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadgroup tests/backends tests/e2e
+	@$(PY) -m pytest --numprocesses 2 tests/backends
+	@$(PY) -m pytest tests/e2e
 
 # Devices have Python 3.10: the second run knows its standard library. There numpy's own stubs,
 # written for newer ones, let some results through as Any.

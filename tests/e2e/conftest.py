@@ -13,14 +13,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STORY_LIMIT_S = 900
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever listens to the story goes to one process, so that it is told once."""
-    for item in items:
-        if "outcome" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("story"))
-
-
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """Of a person's shell: nothing that the tests set for themselves."""
