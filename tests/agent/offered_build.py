@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,16 @@ from inference_core.contract.device_build import (
 Reply = tuple[int, bytes]
 
 
-class OfferedTurn:
+def works_at(command: str, pid: int) -> bool:
+    """Whether it is the child of a turn that runs this command of ``infer``."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # it has just ended
+        return False
+    return command.encode() in words and b"--job" in words
+
+
+class OfferedTurn(ABC):
     """Everything public may be looked at, and ``is_lost`` be set: then the lease is gone."""
 
     def __init__(self, turn: int, lease_s: float) -> None:
@@ -62,11 +72,13 @@ class OfferedTurn:
         }
         return calls[verb](body)
 
+    @abstractmethod
     def _lease(self, _: bytes) -> Reply:
-        raise NotImplementedError
+        """What the lease of this kind of work says."""
 
+    @abstractmethod
     def _take_outcome(self, body: bytes) -> Reply:
-        raise NotImplementedError
+        """Keep what came of it."""
 
     def _give(self, sha256: str, headers: Any) -> Reply:
         self.fetched.append(sha256)

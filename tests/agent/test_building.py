@@ -36,7 +36,7 @@ from inference_core.contract.window import UpdateWindow
 from inference_core.contract.words import RuntimeName
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import ENROLMENT_TOKEN, Answer, Simulator
-from tests.agent.offered_build import OfferedBuild
+from tests.agent.offered_build import OfferedBuild, works_at
 from tests.agent.signed_repository import SignedRepository
 from tests.core.build_jobs import make_job
 from tests.core.onnx_models import brightness_model
@@ -69,7 +69,7 @@ class World:
 
     def builder(self) -> int | None:
         """The child that builds, not one of its own children."""
-        found = [pid for pid in self.device.children() if is_builder(pid)]
+        found = [pid for pid in self.device.children() if works_at("build", pid)]
         return min(found, default=None)
 
     def hold(self) -> int:
@@ -95,14 +95,6 @@ class World:
 
     def is_left_clean(self) -> bool:
         return not self.work.exists() and not (self.device.state / "build/turn.json").exists()
-
-
-def is_builder(pid: int) -> bool:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:  # it has just ended
-        return False
-    return b"build" in words and b"--job" in words
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from inference_core.contract.words import RuntimeName
 from inference_core.datasets import read_dataset
 from tests.agent.device import PROFILE, Device
 from tests.agent.gateway_simulator import Simulator
+from tests.agent.offered_build import works_at
 from tests.agent.offered_check import OfferedCheck
 from tests.agent.signed_repository import SignedRepository
 from tests.core.build_jobs import make_profile
@@ -65,7 +66,9 @@ class World:
         return pid
 
     def judge(self) -> int | None:
-        return min((pid for pid in self.device.children() if is_judge(pid)), default=None)
+        return min(
+            (pid for pid in self.device.children() if works_at("certify", pid)), default=None
+        )
 
     def frames(self) -> int:
         bodies = [record.body for _, record in list(self.server.records)]
@@ -78,14 +81,6 @@ class World:
     def is_left_clean(self) -> bool:
         folder = self.device.state / "build"
         return not (folder / "work").exists() and not (folder / "turn.json").exists()
-
-
-def is_judge(pid: int) -> bool:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:  # it has just ended
-        return False
-    return b"certify" in words and b"--job" in words
 
 
 @pytest.fixture
