@@ -14,7 +14,9 @@ _MOMENT_S = 0.01
 
 
 class Latest:
-    """Holds the newest frame; one that it replaces is told as ``too_late``.
+    """Holds the newest frame; one that it replaces is told as ``too_late``, in its place.
+
+    All is told in the order in which it came: a camera that stopped stopped after its last frame.
 
     While nobody has asked for ``PATIENCE_S``, as when the line is paused, nothing is captured and
     nothing waits: what is to be told stays bounded, and no old part is judged for a new one.
@@ -23,8 +25,7 @@ class Latest:
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
         self._changed = threading.Condition()
-        self._frame: Frame | None = None
-        self._losses: deque[FrameLost] = deque()
+        self._waiting: deque[Frame | FrameLost] = deque()  # one frame at most
         self._ready_s: float | None = None
         self._asked_s = time.monotonic()
         self._is_closed = False
@@ -46,29 +47,31 @@ class Latest:
                 return False
             self._captured += 1
             if isinstance(item, FrameLost):
-                self._lose(item)
+                self._dropped[item.cause] += 1
             else:
                 self._drop_late()
-                self._frame = item
+            self._waiting.append(item)
             self._wake()
             return True
 
     def tell(self, trouble: FrameLost) -> None:
         """No frame, but news of the camera; of several in a row the newest is enough."""
         with self._changed:
-            if self._losses and self._losses[-1].cause == "no_input":
-                self._losses.pop()
-            self._losses.append(trouble)
+            last = self._waiting[-1] if self._waiting else None
+            if isinstance(last, FrameLost) and last.cause == "no_input":
+                self._waiting.pop()
+            self._waiting.append(trouble)
             self._wake()
 
     def take(self, longest_s: float) -> Frame | FrameLost | None:
-        """Losses first, then the frame; None where nothing came."""
+        """The oldest thing that waits; None where nothing came."""
         with self._changed:
             self._asked_s = time.monotonic()
             self._changed.wait_for(self._has_answer, longest_s)
             self._asked_s = time.monotonic()
-            taken = self._pick()
-            if not self._losses and self._frame is None:
+            taken = self._waiting.popleft() if self._waiting else None
+            self._taken += isinstance(taken, Frame)
+            if not self._waiting:
                 self._ready_s = None
             return taken
 
@@ -84,25 +87,16 @@ class Latest:
     def read_ledger(self) -> Ledger:
         """The books of this moment."""
         with self._changed:
-            waiting = int(self._frame is not None)
+            waiting = sum(isinstance(item, Frame) for item in self._waiting)
             return Ledger(self._captured, self._taken, self._dropped.copy(), waiting)
 
-    def _pick(self) -> Frame | FrameLost | None:
-        if self._losses:
-            return self._losses.popleft()
-        frame, self._frame = self._frame, None
-        self._taken += frame is not None
-        return frame
-
     def _drop_late(self) -> None:
-        if self._frame is not None:
-            told = lose(self._camera, "too_late", "the next frame came before this one was wanted")
-            self._lose(told.model_copy(update={"captured_at": self._frame.captured_at}))
-            self._frame = None
-
-    def _lose(self, lost: FrameLost) -> None:
-        self._dropped[lost.cause] += 1
-        self._losses.append(lost)
+        for place, item in enumerate(self._waiting):
+            if isinstance(item, Frame):
+                told = lose(self._camera, "too_late", "the next frame came before it was wanted")
+                self._waiting[place] = told.model_copy(update={"captured_at": item.captured_at})
+                self._dropped["too_late"] += 1
+                return
 
     def _wake(self) -> None:
         if self._ready_s is None:

@@ -194,20 +194,28 @@ def test_the_pace_is_the_wanted_one_and_never_half_of_it(
     )
 
 
+def a_frame(sequence: int) -> Frame:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    return Frame("side", sequence, "cam", datetime.now(timezone.utc), 0.0, picture)
+
+
+def a_loss(cause: str) -> FrameLost:
+    return FrameLost.model_validate(
+        {"camera": "side", "cause": cause, "detail": "", "captured_at": 0}
+    )
+
+
 def test_nothing_is_captured_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A paused line asks for no frames; what would have to be told must not pile up."""
     latest = Latest(at("http://cam/"))
     monkeypatch.setattr("inference_core.pipeline.sources.latest.PATIENCE_S", -1.0)
-    lost = FrameLost.model_validate(
-        {"camera": "side", "cause": "corrupt_image", "detail": "", "captured_at": 0}
-    )
-    assert not latest.put(lost)
+    assert not latest.put(a_loss("corrupt_image"))
     assert latest.read_ledger().captured == 0
 
 
 def test_after_a_pause_no_part_of_before_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     latest = Latest(at("http://cam/"))
-    old = Frame("side", 0, "cam", datetime.now(timezone.utc), 0.0, np.zeros((2, 2, 3), np.uint8))
+    old = a_frame(0)
     assert latest.put(old)
     monkeypatch.setattr("inference_core.pipeline.sources.latest.PATIENCE_S", -1.0)
     assert not latest.put(old)
@@ -216,6 +224,32 @@ def test_after_a_pause_no_part_of_before_it_is_judged(monkeypatch: pytest.Monkey
     assert told.cause == "too_late"
     assert latest.take(0) is None
     assert latest.read_ledger().dropped == {"too_late": 1}
+
+
+def test_a_camera_that_stopped_stopped_after_its_last_frame() -> None:
+    """Told the other way round, the lost camera would look well again."""
+    latest = Latest(at("http://cam/"))
+    frame, stopped = a_frame(0), a_loss("no_input")
+    assert latest.put(frame)
+    latest.tell(stopped)
+    assert [latest.take(0), latest.take(0)] == [frame, stopped]
+
+
+def test_what_comes_is_told_in_its_order() -> None:
+    latest = Latest(at("http://cam/"))
+    stopped, corrupt, newest = a_loss("no_input"), a_loss("corrupt_image"), a_frame(1)
+    assert latest.put(a_frame(0))
+    latest.tell(a_loss("no_input"))
+    latest.tell(stopped)  # of several in a row the newest is enough
+    assert latest.put(corrupt)
+    assert latest.put(newest)
+    late, *others = [latest.take(0) for _ in range(4)]
+    assert isinstance(late, FrameLost)
+    assert late.cause == "too_late"
+    assert others == [stopped, corrupt, newest]
+    books = latest.read_ledger()
+    assert (books.captured, books.taken, books.waiting) == (3, 1, 0)
+    assert books.dropped == {"too_late": 1, "corrupt_image": 1}
 
 
 def test_the_number_of_a_picture_can_be_read(camera: MjpegCamera) -> None:
