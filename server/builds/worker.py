@@ -16,11 +16,11 @@ from django.conf import settings
 from inference_core.contract.build import BuildJob, BuildOutcome
 from server.builds import twins
 from server.builds.attempts import child_limits, describe_ending
+from server.builds.errors import OutcomeError
 from server.builds.models import Build
 from server.builds.monitor import Monitor
 from server.builds.patience import with_patience
 from server.builds.services import artifacts, give_up, lease_build, record_outcome
-from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState
 from server.datasets.selectors import materialise
 from server.lib import blobs

@@ -126,7 +126,7 @@ def artifact(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse
 def outcome(request: HttpRequest, device: Device, turn_id: int) -> HttpResponse:
     """``POST builds/…/outcome``: 422 where artifact or certificate are not of this build."""
     said = read_json(BuildOutcome, read_body(request, max_bytes=MAX_OUTCOME_BYTES))
-    build = services.finish_turn(turn=turn_of(device, turn_id), outcome=said)
+    build = services.finish_build_turn(turn=turn_of(device, turn_id), outcome=said)
     return _answer(BuildClosing(state=build.state, reason=build.reason))
 
 

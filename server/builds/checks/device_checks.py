@@ -19,7 +19,7 @@ from inference_core.contract.golden import (
     PipelineOutcome,
     TruthFigures,
 )
-from server.builds.checks.outcomes import CheckOutcomeError
+from server.builds.errors import OutcomeError
 from server.datasets.models import DatasetItem
 
 Key = tuple[str, str | None]
@@ -40,7 +40,7 @@ class _Named:
 
 
 def require_as_named(lease: CheckLease, outcome: PipelineOutcome) -> None:
-    """CheckOutcomeError where a device tells of other cases, or under other terms, than named."""
+    """OutcomeError where a device tells of other cases, or under other terms, than named."""
     sets = {one.key: one for one in _named_sets(lease)}
     count = _count(sets.values())
     if outcome.outcome == "failed":
@@ -144,4 +144,4 @@ def _count(sets: Iterable[_Named]) -> int:
 
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise CheckOutcomeError(otherwise)
+        raise OutcomeError(otherwise)

@@ -4,42 +4,25 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from inference_core.contract.device_check import CheckLease
 from inference_core.contract.golden import PipelineOutcome
 from server.builds.checks.device_checks import require_as_named
 from server.builds.checks.device_reads import lease_of_check
-from server.builds.checks.outcomes import CheckOutcomeError, record_check
+from server.builds.checks.outcomes import record_check
 from server.builds.models import BuildTurn, PipelineCheck
-from server.builds.services.turns import continue_turn, end_turn, is_over_with, return_turn
+from server.builds.services.turns import end_turn, finish_turn
 from server.builds.services.works import work_of
 from server.builds.states import TurnEnd
 from server.builds.turn_reads import check_of
-from server.lib.errors import Invalid
 
 
 def finish_check_turn(*, turn: BuildTurn, outcome: PipelineOutcome) -> PipelineCheck:
-    """End the check as its device says; said again, the same answer.
-
-    Conflict where the lease is lost. Invalid where it tells of other things than were named: then
-    the check is given back, for one wrong device must not end it for all others.
-    """
-    check = check_of(turn)
-    if is_over_with(turn):
-        return check
-    continue_turn(turn=turn)
-    if outcome.outcome == "failed" and not outcome.is_final:
-        return_turn(turn=turn, reason=outcome.reason)
-        return check
-    try:
-        _record(turn, lease_of_check(turn), outcome)
-    except CheckOutcomeError as error:
-        why = f"The result of the check is not used: {error}"
-        return_turn(turn=turn, reason=why)
-        raise Invalid(why) from None
-    return check
+    """End the check as its device says; raises what ``finish_turn`` does."""
+    finish_turn(turn=turn, outcome=outcome, record=lambda: _record(turn, outcome))
+    return check_of(turn)
 
 
-def _record(turn: BuildTurn, lease: CheckLease, outcome: PipelineOutcome) -> None:
+def _record(turn: BuildTurn, outcome: PipelineOutcome) -> None:
+    lease = lease_of_check(turn)
     require_as_named(lease, outcome)
     with transaction.atomic():
         record_check(

@@ -11,15 +11,12 @@ from inference_core.contract.golden import PipelineCertificate, PipelineJob, Pip
 from server.builds.checks.leases import close_check, lock_check, return_check
 from server.builds.checks.selectors import was_refused_before
 from server.builds.checks.states import CheckState
+from server.builds.errors import OutcomeError
 from server.builds.models import PipelineCheck
 from server.fleet.models import Device
 from server.lib import blobs
 
 MAX_REASON = 4000
-
-
-class CheckOutcomeError(Exception):
-    """What the child delivered is not what it says; the sentence says where."""
 
 
 def record_check(
@@ -32,7 +29,7 @@ def record_check(
 ) -> None:
     """End the check as its child says, or the device whose child it was.
 
-    Raises CheckOutcomeError where the certificate is of other things than ``job`` asked for,
+    Raises OutcomeError where the certificate is of other things than ``job`` asked for,
     Conflict where the lease is lost.
     """
     if outcome.outcome == "succeeded":
@@ -94,15 +91,15 @@ def _examine(job: PipelineJob | CheckLease, outcome: PipelineOutcome) -> Pipelin
     """The certificate must be of this very request: the child has run foreign code's weights."""
     certificate = outcome.certificate
     if certificate is None:
-        raise CheckOutcomeError("the child says succeeded, but delivers no certificate.")
+        raise OutcomeError("the child says succeeded, but delivers no certificate.")
     if not certificate.cases or not all(case.agrees for case in certificate.cases):
-        raise CheckOutcomeError("the certificate has no cases, or some that differ.")
+        raise OutcomeError("the certificate has no cases, or some that differ.")
     asked, given = _asked(job), _given(certificate)
     for name, value in asked.items():
         if given[name] != value:
-            raise CheckOutcomeError(f"the certificate is for another check: its {name} differs.")
+            raise OutcomeError(f"the certificate is for another check: its {name} differs.")
     if not _sets(certificate) <= {(one.sha256, one.model) for one in job.golden}:
-        raise CheckOutcomeError("the certificate is for another check: its golden set differs.")
+        raise OutcomeError("the certificate is for another check: its golden set differs.")
     return certificate
 
 

@@ -17,9 +17,10 @@ from server.builds.attempts import child_limits, describe_ending
 from server.builds.checks.leases import lease_check, tell_left
 from server.builds.checks.materials import prepare_check
 from server.builds.checks.monitor import CheckMonitor
-from server.builds.checks.outcomes import CheckOutcomeError, give_up_check, record_check
+from server.builds.checks.outcomes import give_up_check, record_check
 from server.builds.checks.passing import pass_on
 from server.builds.checks.states import CheckState
+from server.builds.errors import OutcomeError
 from server.builds.models import PipelineCheck
 from server.builds.patience import with_patience
 from server.builds.selectors import signable
@@ -116,6 +117,6 @@ def _record(check: PipelineCheck, owner: str, job: PipelineJob, outcome: Pipelin
         return
     try:
         with_patience(lambda: record_check(check=check, owner=owner, job=job, outcome=outcome))
-    except CheckOutcomeError as error:
+    except OutcomeError as error:
         why = f"The result of the check is not used: {error}"
         _give_up(check, owner, why, is_final=True)

@@ -4,7 +4,7 @@ from server.builds.services.approvals import approve_artifact, reject_artifact
 from server.builds.services.artifacts import sign_artifact
 from server.builds.services.builders import announce_builder, forget_builder
 from server.builds.services.cancelling import MAX_CANCEL_REASON, cancel_build
-from server.builds.services.device_outcomes import finish_turn
+from server.builds.services.device_outcomes import finish_build_turn
 from server.builds.services.keys import settle_key
 from server.builds.services.leases import expire_leases, extend_lease, lease_build
 from server.builds.services.offers import offer_builds, offer_checks
@@ -36,7 +36,7 @@ __all__ = [
     "decline_turn",
     "expire_leases",
     "extend_lease",
-    "finish_turn",
+    "finish_build_turn",
     "forget_builder",
     "give_up",
     "lease_build",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from inference_core.contract.build import BuildOutcome, ParityLimits
 from inference_core.contract.decoders import CtcDecoder
 from inference_core.contract.manifest import ModelManifest
+from server.builds.errors import OutcomeError
 from server.builds.models import Build
-from server.builds.services.outcomes import OutcomeError
 
 
 def require_as_asked(build: Build, outcome: BuildOutcome, limits: ParityLimits) -> None:

@@ -12,34 +12,16 @@ from server.builds.models import Artifact, Build, BuildTurn
 from server.builds.selectors import limits_of
 from server.builds.services import uploads
 from server.builds.services.device_checks import require_as_asked
-from server.builds.services.outcomes import OutcomeError, record_outcome
-from server.builds.services.turns import continue_turn, end_turn, is_over_with, return_turn
+from server.builds.services.outcomes import record_outcome
+from server.builds.services.turns import end_turn, finish_turn
 from server.builds.states import TurnEnd
 from server.builds.turn_reads import build_of
-from server.lib.errors import Invalid, TooLarge
 
 
-def finish_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
-    """End the build as its device says; said again, the same answer.
-
-    What the device could not do just now is given back, for another attempt. Conflict where the
-    lease is lost. Invalid where artifact or certificate are not of this build: then it is given
-    back too, for one wrong device must not end it for all others.
-    """
-    build = build_of(turn)
-    if is_over_with(turn):
-        return build
-    continue_turn(turn=turn)
-    if outcome.outcome == "failed" and not outcome.is_final:
-        return_turn(turn=turn, reason=outcome.reason)
-        return build
-    try:
-        _record(turn, outcome)
-    except (OutcomeError, TooLarge) as error:
-        why = f"The result of the build is not used: {error}"
-        return_turn(turn=turn, reason=why)
-        raise Invalid(why) from None
-    return build
+def finish_build_turn(*, turn: BuildTurn, outcome: BuildOutcome) -> Build:
+    """End the build as its device says; raises what ``finish_turn`` does."""
+    finish_turn(turn=turn, outcome=outcome, record=lambda: _record(turn, outcome))
+    return build_of(turn)
 
 
 def _record(turn: BuildTurn, outcome: BuildOutcome) -> None:

@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 
 from inference_core.contract.build import ParityCertificate
 from inference_core.contract.recipe import BuildRecipe, key_of
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build, Certificate
 from server.builds.services.outcomes import (
-    OutcomeError,
     check_certificate,
     close_build,
     lock_lease,

@@ -12,6 +12,7 @@ from inference_core.contract.build import BuildOutcome, ParityCertificate
 from inference_core.contract.manifest import ModelManifest
 from inference_core.contract.parity import find_broken_limit
 from inference_core.contract.release import MAX_ARTIFACT_BYTES
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build, Certificate
 from server.builds.services.leases import LEASES, return_build
 from server.builds.services.queueing import wake_waiting
@@ -25,10 +26,6 @@ _STATES = {
     "refused": BuildState.REFUSED,
     "failed": BuildState.FAILED,
 }
-
-
-class OutcomeError(Exception):
-    """What the child delivered is not what it says; the sentence says where."""
 
 
 def record_outcome(*, build: Build, owner: str, outcome: BuildOutcome, folder: Path) -> Build:

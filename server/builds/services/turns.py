@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import transaction
 
+from inference_core.contract.build import BuildOutcome
 from inference_core.contract.device_build import BuildBeat
+from inference_core.contract.golden import PipelineOutcome
+from server.builds.errors import OutcomeError
 from server.builds.models import BuildTurn
 from server.builds.services import uploads
 from server.builds.services.works import work_of
 from server.builds.states import TURN, TurnEnd, TurnState
 from server.fleet.services import announce
 from server.lib import clock
-from server.lib.errors import Conflict
+from server.lib.errors import Conflict, Invalid, TooLarge
 from server.lib.states import StaleState, move
 
 MAX_REASON = 2000
@@ -69,6 +74,29 @@ def return_turn(*, turn: BuildTurn, reason: str) -> None:
         end_turn(turn, TurnEnd.RETURNED, reason, actor=turn.owner)
 
 
+def finish_turn(
+    *, turn: BuildTurn, outcome: BuildOutcome | PipelineOutcome, record: Callable[[], None]
+) -> None:
+    """End the work as its device says, by ``record``; said again, nothing happens.
+
+    What the device could not do just now is given back, for another attempt. Conflict where the
+    lease is lost. Invalid where the outcome is not of this work: then it is given back too, for
+    one wrong device must not end it for all others.
+    """
+    if turn.ended == TurnEnd.FINISHED and work_of(turn).is_over:
+        return
+    continue_turn(turn=turn)
+    if outcome.outcome == "failed" and not outcome.is_final:
+        return_turn(turn=turn, reason=outcome.reason)
+        return
+    try:
+        record()
+    except (OutcomeError, TooLarge) as error:
+        why = f"The result is not used: {error}"
+        return_turn(turn=turn, reason=why)
+        raise Invalid(why) from None
+
+
 def end_turn(turn: BuildTurn, ended: TurnEnd, reason: str, *, actor: str) -> bool:
     """End an open turn and drop what it had sent; whether it was open."""
     if turn.state == TurnState.ENDED:
@@ -83,8 +111,3 @@ def end_turn(turn: BuildTurn, ended: TurnEnd, reason: str, *, actor: str) -> boo
     except StaleState:
         return False  # taken, or ended by somebody else
     return True
-
-
-def is_over_with(turn: BuildTurn) -> bool:
-    """Whether this turn brought its work to an end."""
-    return turn.ended == TurnEnd.FINISHED and work_of(turn).is_over

@@ -23,10 +23,11 @@ from server.accounts.models import AuditEntry, Role
 from server.builds import selectors, services
 from server.builds.checks import leases, materials
 from server.builds.checks import worker as checker
-from server.builds.checks.outcomes import CheckOutcomeError, record_check
+from server.builds.checks.outcomes import record_check
 from server.builds.checks.queueing import queue_check
 from server.builds.checks.selectors import MAX_PASSES, newest_check
 from server.builds.checks.states import CheckState
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, PipelineCheck, ReleaseTarget
 from server.datasets.models import Purpose
 from server.fleet.models import BuiltOn, Camera, Device, HardwareProfile
@@ -397,7 +398,7 @@ def test_a_certificate_of_another_check_or_another_workers_is_not_used(
     for forged, named in FORGED:
         certificate = true_certificate(job).model_copy(update=forged)
         outcome = true.model_copy(update={"certificate": certificate})
-        with pytest.raises(CheckOutcomeError, match=named):
+        with pytest.raises(OutcomeError, match=named):
             record_check(check=leased, owner="w1", job=job, outcome=outcome)
     with pytest.raises(Conflict, match="lease"):
         record_check(check=leased, owner="w2", job=job, outcome=true)

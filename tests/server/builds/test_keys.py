@@ -12,8 +12,8 @@ from inference_core.contract.build import ParityCertificate
 from inference_core.contract.recipe import BuildRecipe
 from server.accounts.models import Role
 from server.builds import services, worker
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build
-from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.lib.errors import Conflict

@@ -13,8 +13,8 @@ from inference_core.contract.build import ParityFigures, ParityLimits
 from server.accounts.models import AuditEntry, Role
 from server.builds import runs, selectors, services, worker
 from server.builds.checks.selectors import newest_check
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build
-from server.builds.services.outcomes import OutcomeError
 from server.builds.standing import current_artifact, standing_of
 from server.builds.states import BuildState
 from server.fleet.models import Device, Group, HardwareProfile, ReleaseRun

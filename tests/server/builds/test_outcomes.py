@@ -16,8 +16,8 @@ from inference_core.contract.build import (
     ParityLimits,
 )
 from server.builds import services
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build
-from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState
 from server.fleet.models import HardwareProfile
 from server.registry.models import ModelVersion

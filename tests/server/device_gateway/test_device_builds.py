@@ -25,10 +25,10 @@ from inference_core.contract.window import UpdateWindow
 from server.accounts.models import AuditEntry, Role
 from server.builds import dispatch, selectors, services, worker
 from server.builds.device_reads import why_no_device
+from server.builds.errors import OutcomeError
 from server.builds.models import Artifact, Build, BuildTurn, UploadedPiece
 from server.builds.services import offers
 from server.builds.services.device_checks import require_as_asked
-from server.builds.services.outcomes import OutcomeError
 from server.builds.states import BuildState, TurnEnd, TurnState
 from server.fleet.building import set_building
 from server.fleet.models import BuiltOn, Device, HardwareProfile, Line

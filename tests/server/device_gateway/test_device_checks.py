@@ -393,7 +393,7 @@ def test_what_differs_from_the_lease_is_refused_and_the_check_given_back(
         change(said["certificate"])
         answer = deliver(box, lease, PipelineOutcome.model_validate(said))
         assert answer.status_code == 422, name
-        assert "The result of the check is not used" in answer.json()["detail"]
+        assert "The result is not used" in answer.json()["detail"]
         check.refresh_from_db()
         assert check.state == "queued", name
         PipelineCheck.objects.update(attempts=0)
