@@ -80,9 +80,9 @@ def _running(arguments: list[str], port: int, **options: object) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis of its own; gives its URL."""
-    port = free_port()
+def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A Redis of its own, on ``port`` where one is given; gives its URL."""
+    port = port or free_port()
     command = [str(_find("redis")), "--port", str(port), "--bind", "127.0.0.1"]
     with _running([*command, "--dir", str(folder), "--save", "", "--appendonly", "no"], port):
         yield f"redis://127.0.0.1:{port}/0"

@@ -17,6 +17,8 @@ from server.lib import redis_broker
 from server.lib.broker import SCHEME
 
 ENV = settings.ENV
+SOCKET_PATIENCE_S = 5.0
+"""Longer than the second for which a worker's question waits for a message."""
 
 
 def broker() -> dict[str, Any]:
@@ -30,6 +32,10 @@ def broker() -> dict[str, Any]:
                 "visibility_timeout": visibility_s,
                 "unacked_restore_interval": min(10.0, visibility_s / 4),
                 "unacked_restore_throttle": 1,
+                # Else a request that sends a message waits for ever for a host that is gone.
+                "socket_connect_timeout": SOCKET_PATIENCE_S,
+                "socket_timeout": SOCKET_PATIENCE_S,
+                "socket_keepalive": True,
             },
         }
     folder = ENV.data / "broker"

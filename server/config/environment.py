@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from inference_core.contract.device import Broker
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+REDIS_PATIENCE_S = 2.0
+"""A web request waits no longer for a Redis whose host is gone."""
 
 
 class Environment(BaseSettings):
@@ -171,17 +173,30 @@ class Environment(BaseSettings):
             },
         }
 
-    def cache(self) -> dict[str, Any]:
-        """Django's ``CACHES["default"]``: shared by all processes in both modes."""
+    def caches(self) -> dict[str, dict[str, Any]]:
+        """Django's ``CACHES``: one, shared by all processes in both modes, by two names.
+
+        ``default`` does without a Redis that is away, ``certain`` raises.
+        """
         if self.redis_url is None:
-            return {
+            folder = {
                 "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
                 "LOCATION": self.data / "cache",
                 "OPTIONS": {"MAX_ENTRIES": 20_000},
             }
-        return {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            return {"default": folder, "certain": folder}
+        redis = {
             "LOCATION": self.redis_url.get_secret_value(),
+            "VERSION": 2,  # 1 was written by pickle
+            "OPTIONS": {
+                "serializer": "server.lib.cache.PlainSerializer",
+                "socket_connect_timeout": REDIS_PATIENCE_S,
+                "socket_timeout": REDIS_PATIENCE_S,
+            },
+        }
+        return {
+            "default": {**redis, "BACKEND": "server.lib.cache.PatientRedisCache"},
+            "certain": {**redis, "BACKEND": "django.core.cache.backends.redis.RedisCache"},
         }
 
 

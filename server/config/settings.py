@@ -83,7 +83,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": ENV.database()}
-CACHES = {"default": ENV.cache()}
+CACHES = ENV.caches()
 
 STORAGES = {
     "default": ENV.blobs(),

@@ -8,20 +8,17 @@ what was kept under the old one worthless, also what a slow request is just abou
 from __future__ import annotations
 
 import hashlib
-import logging
 import uuid
 from dataclasses import dataclass
 
-from django.core.cache import cache
-from redis.exceptions import RedisError
+from django.core.cache import cache, caches
 
 from inference_core.contract.device import Goal
+from server.lib.cache import CERTAIN
 
 TTL_S = 300
 _EPOCH_TTL_S = 24 * 3600
 """Far longer than an entry lives: an epoch must not be forgotten before what it forbids."""
-_CACHE_IS_DOWN = (OSError, RedisError)
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,11 +48,7 @@ def answer_of(goal: Goal) -> Answer:
 def look(device_id: uuid.UUID, *, report: str, key_mark: str) -> Look:
     """The kept answer for this device with this very report and key, if there is one."""
     epoch_name, entry_name = _names(device_id)
-    try:
-        found = cache.get_many([epoch_name, entry_name])
-    except _CACHE_IS_DOWN:
-        logger.warning("the cache does not answer; polls go to the database", exc_info=True)
-        found = {}
+    found = cache.get_many([epoch_name, entry_name])
     epoch = found.get(epoch_name, "")
     parts = found.get(entry_name, "").split("\n")
     if len(parts) != 6 or parts[:3] != [epoch, key_mark, report]:
@@ -66,15 +59,12 @@ def look(device_id: uuid.UUID, *, report: str, key_mark: str) -> Look:
 def keep(device_id: uuid.UUID, answer: Answer, *, epoch: str, report: str, key_mark: str) -> None:
     """Keep ``answer`` for the next poll with the same report. ``epoch`` is from before the SQL."""
     entry = [epoch, key_mark, report, answer.etag, str(answer.poll_s), answer.body]
-    try:
-        cache.set(_names(device_id)[1], "\n".join(entry), TTL_S)
-    except _CACHE_IS_DOWN:
-        logger.warning("the cache does not answer; the goal is not kept", exc_info=True)
+    cache.set(_names(device_id)[1], "\n".join(entry), TTL_S)
 
 
 def drop(device_id: uuid.UUID | str) -> None:
-    """Make the next poll read the database. Raises where the cache does not answer."""
-    cache.set(_names(device_id)[0], uuid.uuid4().hex, _EPOCH_TTL_S)
+    """Make the next poll read the database. Raises ``CACHE_IS_DOWN`` where that is not certain."""
+    caches[CERTAIN].set(_names(device_id)[0], uuid.uuid4().hex, _EPOCH_TTL_S)
 
 
 def _names(device_id: uuid.UUID | str) -> tuple[str, str]:

@@ -64,6 +64,20 @@ def test_a_broker_that_restarts_during_a_build_costs_nothing(plant: Plant) -> No
     assert plant.dead() == {}
 
 
+def test_without_redis_people_are_answered_and_what_they_ask_for_is_built_later(
+    plant: Plant,
+) -> None:
+    plant.redis.crash()
+    build = plant.next_build()
+    assert plant.call("GET", f"builds/{build}").status_code == 200
+    assert plant.page("sign-in/").status_code == 200
+    assert plant.build(build)[0] == "queued"
+    plant.redis.start()
+
+    assert plant.wait_for_end(build)[:2] == ("succeeded", 1)
+    assert plant.dead() == {}
+
+
 def test_a_build_whose_child_is_killed_is_run_again(plant: Plant) -> None:
     wait(plant.is_served, "a builder that says that it lives")
     build = plant.next_build()

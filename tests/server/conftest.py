@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.cache import cache
+from pydantic import SecretStr
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -24,6 +25,13 @@ def _a_clean_process(settings: Settings) -> Iterator[None]:
     cache.clear()
     yield
     presence._seen.clear()
+
+
+@pytest.fixture
+def no_redis(settings: Settings) -> None:
+    """As where Redis is set, and nothing listens on its port."""
+    away = settings.ENV.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    settings.CACHES = away.caches()
 
 
 @pytest.fixture

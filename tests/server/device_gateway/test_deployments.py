@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from server.fleet.models import Device, Group, Membership
-from server.lib import clock
+from server.lib import clock, outbox
 from server.rollouts.models import Deployment
 from tests.server.box import Box, make_box
 from tests.server.rollouts.plant import Plant, tick
@@ -63,6 +63,20 @@ def test_a_report_to_an_ended_deployment_is_410(box: Box, part: Deployment) -> N
 def test_the_next_goal_names_the_new_version(box: Box, part: Deployment) -> None:
     before = box.poll().json()["deployment"]["version"]
     box.patch(f"deployments/{part.pk}", progress(1, part.version, "acknowledged"))
+    assert box.poll().json()["deployment"]["version"] == before + 1
+
+
+def test_progress_is_taken_without_redis_and_old_goals_are_void_once_it_is_back(
+    box: Box, part: Deployment, request: pytest.FixtureRequest, settings: Settings
+) -> None:
+    before = box.poll().json()["deployment"]["version"]
+    caches = settings.CACHES
+    request.getfixturevalue("no_redis")
+    answer = box.patch(f"deployments/{part.pk}", progress(1, part.version, "acknowledged"))
+    assert answer.status_code == 200
+
+    settings.CACHES = caches
+    assert outbox.relay() == 1
     assert box.poll().json()["deployment"]["version"] == before + 1
 
 

@@ -8,7 +8,6 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from inference_core.contract.device import Goal
@@ -119,16 +118,6 @@ def test_a_slow_request_cannot_keep_a_goal_that_changed_meanwhile(box: Box) -> N
     goals.drop(device_id)
     goals.keep(device_id, goals.answer_of(Goal(generation=1)), epoch=slow.epoch, **mark)
     assert goals.look(device_id, **mark).answer is None
-
-
-def test_without_the_cache_polls_still_work(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ConnectionError("redis is away")
-
-    for name in ("get_many", "set"):
-        monkeypatch.setattr(cache, name, broken)
-    assert box.poll().status_code == 200
-    assert box.poll().status_code == 200
 
 
 @pytest.mark.parametrize("report", ["", "{", "[]", '{"boot_id": 1}', "x" * 5000, "[" * 1900])
