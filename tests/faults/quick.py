@@ -41,10 +41,11 @@ class QuickDevice(Device):
         return self._agent is not None and self._agent.exitcode == -signal.SIGKILL
 
     def switch_off(self) -> None:
-        """As systemd stops it; the agent must obey."""
+        """As systemd stops it; the agent must obey, from when it listens to signals."""
         agent, self._agent = self._agent, None
         if agent is None or not agent.is_alive():
             return
+        self.wait(lambda: _listens(agent.pid) or not agent.is_alive(), "listening to signals")
         agent.terminate()
         agent.join(20)
         assert agent.exitcode == 0, f"exit code {agent.exitcode}\n{self.log}"
@@ -86,3 +87,12 @@ class QuickDevice(Device):
         found = [str(path.relative_to(self.state)) for path in wrong]
         releases = {f"releases/{path.name}" for path in (self.state / "releases").iterdir()}
         return sorted([*found, *(releases - kept)])
+
+
+def _listens(pid: int | None) -> bool:
+    """Whether a process has a handler of its own for SIGTERM."""
+    with contextlib.suppress(FileNotFoundError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+    return False
