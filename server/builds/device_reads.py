@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from inference_core.contract.device import BuildOffer
 from inference_core.contract.device_build import BuildLease
-from server.builds.device_files import set_of
+from server.builds.device_files import set_of, why_too_large
 from server.builds.models import Build, BuildTurn
 from server.builds.selectors import limits_of
 from server.builds.services.leases import LEASE_S
@@ -66,4 +66,5 @@ def why_no_device(build: Build) -> str:
     """Why a queued build of a device-built profile waits, for a person; empty where it does not."""
     if build.state != BuildState.QUEUED or not build.profile.is_built_on_device:
         return ""
-    return why_it_waits(build.profile)
+    model = build.version.model
+    return why_too_large(model.golden, model.calibration) or why_it_waits(build.profile)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inference_core.contract.golden import CheckedModel, GoldenPictures, PipelineJob
 from inference_core.contract.manifest import ModelManifest
-from server.builds.device_files import require_small
+from server.builds.device_files import why_too_large
 from server.builds.models import Artifact, PipelineCheck
 from server.builds.selectors import signable
 from server.datasets.models import DatasetVersion
@@ -17,7 +17,6 @@ from server.datasets.selectors import materialise
 from server.fleet.models import Camera, HardwareProfile
 from server.fleet.states import DeviceState
 from server.lib import blobs
-from server.lib.errors import Conflict
 from server.registry.golden import MAX_CASES
 from server.registry.models import Release
 
@@ -70,12 +69,7 @@ def why_not_on_a_device(check: PipelineCheck) -> str:
     artifacts = signable(check.release, check.profile)
     if artifacts is None:
         return "An artifact of the release is not signed."
-    try:
-        for dataset, _, _ in golden_sets(check.release, artifacts):
-            require_small(dataset)
-    except Conflict as error:
-        return error.detail
-    return ""
+    return why_too_large(*(dataset for dataset, _, _ in golden_sets(check.release, artifacts)))
 
 
 def scale_of(check: PipelineCheck) -> float | None:

@@ -13,6 +13,7 @@ from server.accounts.actors import SYSTEM
 from server.builds.checks.leases import tell_left
 from server.builds.checks.materials import why_not_on_a_device
 from server.builds.checks.states import CheckState
+from server.builds.device_files import MAX_SET_IMAGES
 from server.builds.models import Build, BuildTurn, PipelineCheck
 from server.builds.services.turns import end_turn
 from server.builds.services.works import BuildWork, CheckWork, Work, work_of
@@ -44,7 +45,12 @@ def offer_builds(*, busy: Container[UUID]) -> list[BuildTurn]:
     ``busy`` are devices with something better to do: a deployment that is open.
     """
     settle_turns()
-    waiting = Build.objects.filter(state=BuildState.QUEUED, profile__built_on=BuiltOn.DEVICE)
+    waiting = Build.objects.filter(
+        state=BuildState.QUEUED,
+        profile__built_on=BuiltOn.DEVICE,
+        version__model__golden__image_count__lte=MAX_SET_IMAGES,
+        version__model__calibration__image_count__lte=MAX_SET_IMAGES,
+    )
     waiting = waiting.exclude(turns__in=_open_turns()).select_related("profile")
     return _offer_each((BuildWork(build) for build in waiting.order_by("pk")[:MAX_OFFERS]), busy)
 
