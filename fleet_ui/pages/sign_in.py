@@ -1,4 +1,7 @@
-"""Signing in and out. Guessing is slowed down by a counter for each address and each name."""
+"""Signing in and out. Guessing is slowed down by counters for addresses, names, and both together.
+
+A name alone is counted far more patiently: else any stranger could lock out whom they can name.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from server.lib.requests import address_of
 
-MAX_FAILURES_OF_NAME, MAX_FAILURES_OF_ADDRESS = 10, 50
-"""An address may be a proxy, or a factory: many people make their mistakes behind it."""
+MAX_FAILURES, MAX_FAILURES_OF_ADDRESS, MAX_FAILURES_OF_NAME = 10, 50, 100
+"""Of a name from an address; of an address, which may be a factory's; of a name from anywhere."""
 
 FORGET_AFTER_S = 300
 
@@ -26,7 +29,7 @@ FORGET_AFTER_S = 300
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The form; 429 for five minutes after too many failures for one name or from one address."""
+    """The form; 429 until there was no failure for five minutes, where there were too many."""
     target = _safe_target(request)
     if request.user.is_authenticated:
         return redirect(target)
@@ -41,7 +44,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             _count(key)
         return _show(request, form, target)
     login(request, form.get_user())
-    cache.delete(_name_key(request))
+    cache.delete(_pair_key(request))
     return redirect(target)
 
 
@@ -62,15 +65,20 @@ def _show(
 
 def _limits(request: HttpRequest) -> dict[str, int]:
     return {
-        _name_key(request): MAX_FAILURES_OF_NAME,
+        _pair_key(request): MAX_FAILURES,
         f"sign-in:address:{address_of(request)}": MAX_FAILURES_OF_ADDRESS,
+        f"sign-in:name:{_name_mark(request)}": MAX_FAILURES_OF_NAME,
     }
 
 
-def _name_key(request: HttpRequest) -> str:
+def _pair_key(request: HttpRequest) -> str:
+    return f"sign-in:pair:{address_of(request)}:{_name_mark(request)}"
+
+
+def _name_mark(request: HttpRequest) -> str:
     # A digest: whatever somebody types as a name must not become part of a cache key.
     name = request.POST.get("username", "").lower().encode()
-    return f"sign-in:name:{hashlib.sha256(name).hexdigest()}"
+    return hashlib.sha256(name).hexdigest()
 
 
 def _count(key: str) -> None:

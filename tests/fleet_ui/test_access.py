@@ -92,6 +92,24 @@ def test_guessing_is_stopped_even_for_the_right_password(world: World, client: C
     assert client.post("/sign-in/", right).status_code == 429
 
 
+def test_a_strangers_guesses_lock_nobody_out_elsewhere(world: World, client: Client) -> None:
+    wrong = {"username": "ada", "password": "wrong"}
+    for _ in range(11):
+        client.post("/sign-in/", wrong, REMOTE_ADDR="192.0.2.1")
+    right = {"username": "ada", "password": PASSWORD}
+    assert client.post("/sign-in/", right, REMOTE_ADDR="192.0.2.1").status_code == 429
+    assert client.post("/sign-in/", right, REMOTE_ADDR="192.0.2.2").status_code == 302
+
+
+def test_guesses_from_many_addresses_are_stopped_too(world: World, client: Client) -> None:
+    wrong = {"username": "ada", "password": "wrong"}
+    for number in range(100):
+        guess = client.post("/sign-in/", wrong, REMOTE_ADDR=f"192.0.2.{number}")
+        assert guess.status_code == 422
+    right = {"username": "ada", "password": PASSWORD}
+    assert client.post("/sign-in/", right, REMOTE_ADDR="198.51.100.1").status_code == 429
+
+
 @pytest.mark.parametrize("address", ["/sign-out/"])
 def test_signing_out_by_a_link_is_refused(world: World, sign_in: SignIn, address: str) -> None:
     assert sign_in("ada").get(address).status_code == 405
