@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
-from device_agent.status import Status
+from device_agent.status import LastDeployment, Status
 from inference_core.contract.telemetry import Health
+from inference_core.contract.words import DeploymentPhase
 
 WIDTH = 80
 _NAME_WIDTH = 10
@@ -142,7 +143,17 @@ def _deployment(status: Status) -> Iterator[Line]:
     if status.download:
         yield ("Download", _progress(status.download.done, status.download.total), "wait")
         yield ("", status.download.path, "")
-    yield ("Last", status.last_ending or "no deployment yet", "")
+    yield from _last(status.last)
+
+
+def _last(last: LastDeployment | None) -> Iterator[Line]:
+    if last is None:
+        yield ("Last", "no deployment yet", "")
+        return
+    how = "" if last.phase is DeploymentPhase.COMMITTED else "bad"
+    yield ("Last", f"{_short(last.sha256)}  {last.phase} {_when(last.at)}", how)
+    if last.detail:
+        yield ("", last.detail, "")
 
 
 def _health(health: Health | None) -> Iterator[Line]:

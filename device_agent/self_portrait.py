@@ -17,7 +17,7 @@ from device_agent.journal import Journal
 from device_agent.loop import Loop
 from device_agent.outbox import Outbox
 from device_agent.plan import window_of
-from device_agent.status import BuildStatus, CameraStatus, Download, Status
+from device_agent.status import BuildStatus, CameraStatus, Download, LastDeployment, Status
 from device_agent.store import Store
 from device_agent.supervisor import Supervisor
 from device_agent.update.agent_code import AgentCode
@@ -26,6 +26,7 @@ from device_agent.windows import seconds_until_open
 from inference_core import __version__
 from inference_core.contract.addresses import redact
 from inference_core.contract.telemetry import Health
+from inference_core.contract.words import DeploymentPhase
 
 _BREATHLESS_S = 300.0
 """A loop that has not turned for this long hangs, and systemd may restart the agent."""
@@ -92,7 +93,7 @@ class SelfPortrait:
             step=hand.step if hand else None,
             step_problem=self.loop.performer.problem if hand else None,
             window_opens_at=self._window_opens_at(),
-            last_ending=self._last_ending(),
+            last=self._last(),
             reports_waiting=self.journal.reports.count(),
             records_waiting=self.outbox.count(),
             journal_is_durable=self.journal.is_durable,
@@ -117,9 +118,14 @@ class SelfPortrait:
         except Unavailable:  # the step that waits says why
             return None
 
-    def _last_ending(self) -> str | None:
+    def _last(self) -> LastDeployment | None:
         for ending in self.journal.endings.newest(1):
-            return f"{ending.phase} {ending.detail} {ending.at}"
+            return LastDeployment(
+                phase=DeploymentPhase(ending.phase),
+                detail=ending.detail,
+                sha256=ending.release_sha256,
+                at=datetime.fromisoformat(ending.at),
+            )
         return None
 
     def _camera_states(self) -> tuple[CameraStatus, ...]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from device_agent.errors import ConfigError
 from inference_core.contract.base import Message
 from inference_core.contract.telemetry import CameraState, Health
+from inference_core.contract.words import DeploymentPhase
 
 
 class CameraStatus(Message):
@@ -42,6 +43,15 @@ class BuildStatus(Message):
     what: Literal["build", "check"] = "build"
 
 
+class LastDeployment(Message):
+    """How the newest one ended here."""
+
+    phase: DeploymentPhase
+    detail: str
+    sha256: str
+    at: datetime
+
+
 class Status(Message):
     """The agent's own view, a few seconds old while it runs."""
 
@@ -66,7 +76,7 @@ class Status(Message):
     step: str | None = None
     step_problem: str | None = None
     window_opens_at: datetime | None = None
-    last_ending: str | None = None
+    last: LastDeployment | None = None
     reports_waiting: int = 0
     records_waiting: int = 0
     journal_is_durable: bool = True

@@ -23,8 +23,16 @@ import pytest
 from device_agent.log import follow
 from device_agent.notify import Systemd
 from device_agent.screen import draw
-from device_agent.status import CameraStatus, Download, Status, read_status, write_status
+from device_agent.status import (
+    CameraStatus,
+    Download,
+    LastDeployment,
+    Status,
+    read_status,
+    write_status,
+)
 from inference_core.contract.telemetry import Health
+from inference_core.contract.words import DeploymentPhase
 from tests.agent.device import PROFILE, REPOSITORY, Device
 from tests.agent.gateway_simulator import Simulator
 from tests.agent.signed_repository import SignedRepository
@@ -168,6 +176,17 @@ def test_shadow_and_variant_are_told_where_there_are_any() -> None:
     assert "Variant arm-b" in screen
 
 
+def test_the_last_deployment_says_what_ended_how_when_and_why() -> None:
+    assert "Last      no deployment yet" in draw(FULL, is_running=True)
+    at = datetime.now().astimezone().replace(hour=4, minute=17)
+    last = LastDeployment(
+        phase=DeploymentPhase.ROLLED_BACK, detail="not_finite: NaN", sha256="f" * 64, at=at
+    )
+    screen = draw(FULL.model_copy(update={"last": last}), is_running=True)
+    assert f"Last      ffffffffffff  rolled_back {at:%Y-%m-%d} 04:17\n" in screen
+    assert "          not_finite: NaN\n" in screen
+
+
 def test_a_download_shows_bytes_and_percent() -> None:
     assert "[#####...............] 25%  31.0 MB of 124.0 MB" in draw(FULL, is_running=True)
 
@@ -195,9 +214,11 @@ def test_the_agent_tells_what_it_fetches_and_what_its_cameras_say(
     device.wait(lambda: told().running_sha256 == release.sha256, "judging parts")
     device.wait(lambda: [camera.state for camera in told().cameras] == ["ok"], "a camera")
     device.wait(lambda: told().health, "health")
+    device.wait(lambda: told().last, "how the deployment ended")
     assert told().download is None
     shown = json.loads(show(device.state, "--json"))
     assert shown["is_running"] is True
+    assert (shown["last"]["phase"], shown["last"]["sha256"]) == ("committed", release.sha256)
     assert shown["running_release"] == "r1"
 
 
