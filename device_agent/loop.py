@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from device_agent.asking import Asking
 from device_agent.backoff import Backoff
+from device_agent.bell import Bell
 from device_agent.config import Config
 from device_agent.deployment import Step
 from device_agent.errands import Errand, Errands
@@ -62,8 +61,7 @@ class Loop:
             errands, retry_base_s=config.retry_base_s, retry_cap_s=config.retry_cap_s
         )
         self.stop_wanted = threading.Event()
-        # A queue, because a signal handler may put into it while this very thread waits on it.
-        self._awake: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
         asking = Asking(
             config,
             identity=identity,
@@ -119,18 +117,15 @@ class Loop:
     def stop(self) -> None:
         """End after the turn in hand; from any thread, also in a signal handler."""
         self.stop_wanted.set()
-        self._awake.put(None)
+        self._bell.ring()
 
     def ring(self) -> None:
         """Ask the server at once: somebody said that there is news. From any thread."""
         self.poller.hurry()
-        self._awake.put(None)
+        self._bell.ring()
 
     def _rest(self, longest_s: float) -> None:
-        with contextlib.suppress(Empty):
-            self._awake.get(timeout=min(longest_s, _LONGEST_REST_S))
-            while True:  # several rings are one
-                self._awake.get_nowait()
+        self._bell.wait(min(longest_s, _LONGEST_REST_S))
 
     def run_until_settled(self, timeout_s: float) -> None:
         """Turn until the device has asked once and nothing remains to be done.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ __all__ = ["client", "files", "tuf"]
 pytestmark = pytest.mark.strace
 
 _FSYNC = re.compile(r"f(?:data)?sync\(\d+<(.+?)>\)\s+= 0")
+_RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _RENAME = re.compile(
     r'rename(?:at2?)?\((?:\w+(?:<.*?>)?, )?"(.+?)", (?:\w+(?:<.*?>)?, )?"(.+?)".*= 0'
 )
@@ -42,7 +43,8 @@ class Trace:
             timeout=120,
             check=False,
         )
-        self.calls = [call for line in self.path.read_text().splitlines() if (call := _call(line))]
+        whole = _whole(self.path.read_text().splitlines())
+        self.calls = [call for line in whole if (call := _call(line))]
 
     def assert_durable(self, target: Path, *, is_link: bool = False) -> None:
         """``target`` was durable under its old name before it took its name, which was then too."""
@@ -56,12 +58,43 @@ class Trace:
         raise AssertionError(f"{target} was never renamed into place:\n{self.calls}")
 
 
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """One line for each call, where it ended: strace splits those of threads that overlap."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        process, _, said = line.partition(" ")
+        head, is_cut, _ = said.partition(" <unfinished ...>")
+        if is_cut:
+            begun[process] = head
+        elif found := _RESUMED.match(said.strip()):
+            yield begun.pop(process) + found[1]
+        else:
+            yield said
+
+
 def _call(line: str) -> tuple[str, ...] | None:
     if found := _FSYNC.search(line):
         return ("fsync", found[1])
     if found := _RENAME.search(line):
         return ("rename", found[1], found[2])
     return None
+
+
+def test_calls_that_overlap_are_read_whole_and_in_the_order_of_their_ends() -> None:
+    lines = [
+        "7  fsync(5</a/x.part> <unfinished ...>",
+        "8  fsync(9</b>)                            = 0",
+        "7  <... fsync resumed>)                   = 0",
+        '7  rename("/a/x.part", "/a/x" <unfinished ...>',
+        "8  fsync(9</a> <unfinished ...>",
+        "7  <... rename resumed>)                   = 0",
+        "8  <... fsync resumed>)                    = -1 EIO (Input/output error)",
+    ]
+    assert [call for line in _whole(lines) if (call := _call(line))] == [
+        ("fsync", "/b"),
+        ("fsync", "/a/x.part"),
+        ("rename", "/a/x.part", "/a/x"),
+    ]
 
 
 def test_metadata_and_targets_are_durable_before_they_have_their_names(
