@@ -7,7 +7,7 @@ JOBS ?= 3
 PY := .venv/bin/python
 EXTRAS := agent,server,build,plc,dev
 
-.PHONY: help install litert run demo test check format bench proof clean
+.PHONY: help install litert run demo test oldest check format bench proof clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -39,6 +39,15 @@ test: .venv/installed ## All tests; says what it skipped and why
 	@$(PY) -m pytest --numprocesses 2 tests/backends
 	@$(PY) -m pytest tests/e2e
 
+# JetPack 6 has Python 3.10. No Django there: its setting is unknown, so --strict-config is left
+# out, and so are the tests whose other side is the server's own code.
+oldest: ## Test the agent on the oldest Python that a device may have; PYTHON= must be a 3.10
+	@"$(PYTHON)" -m venv --clear .venv-oldest
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[agent,onnx,device-test]"
+	@.venv-oldest/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile \
+		--override-ini "addopts=-ra --strict-markers --import-mode=importlib" \
+		tests/agent --ignore tests/agent/test_certificates.py --ignore tests/agent/test_doorbell.py
+
 # Devices have Python 3.10: the second run knows its standard library. There numpy's own stubs,
 # written for newer ones, let some results through as Any.
 check: .venv/installed ## ruff, mypy, import-linter
@@ -59,4 +68,4 @@ proof: .venv/installed ## Three real models built and certified for every profil
 	@exec $(PY) -m tests.benchmarks.build_matrix
 
 clean: ## Remove the environment and caches; data stays
-	@rm -rf .venv .venv-litert .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-litert .venv-oldest .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
