@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= data
-JOBS ?= 3
+JOBS ?= 4
 
 PY := .venv/bin/python
 EXTRAS := agent,server,build,plc,dev
@@ -34,8 +34,11 @@ demo: .venv/installed ## The whole story once, without a browser; ends with one 
 	@$(PY) server/preflight.py demo
 	@exec $(PY) -m server demo
 
+# The slowest files come first, else one of them runs alone at the end. Much of the time is waiting,
+# so there may be more jobs than cores.
 test: .venv/installed ## All tests; says what it skipped and why
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/e2e --ignore tests/backends
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder \
+		tests/faults tests/agent tests --ignore tests/e2e --ignore tests/backends
 	@$(PY) -m pytest --numprocesses 2 tests/backends
 	@$(PY) -m pytest tests/e2e
 
