@@ -23,6 +23,7 @@ from inference_core.contract.words import FailureCause
 _DIGEST = {"sha256": re.compile("[0-9a-f]{64}"), "sha512": re.compile("[0-9a-f]{128}")}
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 _NAP_S = 1.0
+_WINDOW_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -99,29 +100,36 @@ class Downloader:
         self, target: SignedTarget, address: str, part: Path, rate_cap_bytes_s: int | None
     ) -> _Digests:
         """Append what is missing, fsync, and give the digests of all bytes."""
-        digests = _Digests(target.hashes)
         with _open_for_us_alone(part) as file:
-            offset = _hash_existing(file, target.length, digests)
-            if offset < target.length:
-                with self._files.open_file(f"targets/{address}", offset=offset) as response:
-                    _check_answer(response, target, offset)
-                    if response.status_code == 200 and offset:  # no ranges here: from the start
-                        file.truncate(0)
-                        digests, offset = _Digests(target.hashes), 0
-                    began_at, kept = time.monotonic(), offset
-                    for piece in read_patiently(response, self._patience):
-                        offset += len(piece)
-                        _check_length(offset, target)
-                        file.write(piece)
-                        digests.update(piece)
-                        self.transfer = Transfer(target.path, offset, target.length)
-                        self._on_piece()
-                        self._hold_back(offset - kept, began_at, rate_cap_bytes_s)
+            growing = _Growing(file, target)
+            while growing.is_short and self._read_on(growing, address, rate_cap_bytes_s):
+                pass  # the next window
             file.flush()
             os.fsync(file.fileno())
-        if offset < target.length:
-            raise Unavailable(f"{target.path} stopped after {offset} of {target.length} bytes")
-        return digests
+        if growing.is_short:
+            raise Unavailable(
+                f"{target.path} stopped after {growing.size} of {target.length} bytes"
+            )
+        return growing.digests
+
+    def _read_on(self, part: _Growing, address: str, cap_bytes_s: int | None) -> bool:
+        """Ask for the next window and append it; whether all of it came."""
+        length, window = part.target.length, _window(cap_bytes_s)
+        end = min(part.size + window, length) if window else length
+        before = end if end < length else None  # None: to its end, which a resumed one asks for too
+        with self._files.open_file(f"targets/{address}", offset=part.size, end=before) as response:
+            _check_answer(response, part.target, part.size)
+            if response.status_code == 200:  # all of it, whatever was asked for
+                part.begin_anew()
+                end = length
+            began_at, begun = time.monotonic(), part.size
+            for piece in read_patiently(response, self._patience):
+                part.append(piece)
+                self.transfer = Transfer(part.target.path, part.size, length)
+                self._on_piece()
+                self._hold_back(part.size - begun - window, began_at, cap_bytes_s)
+        self._hold_back(part.size - begun, began_at, cap_bytes_s)
+        return part.size >= end
 
     def _hold_back(self, size: int, began_at: float, cap_bytes_s: int | None) -> None:
         """Wait until ``size`` bytes are not too many for the cap, and stay interruptible."""
@@ -140,6 +148,15 @@ def is_intact(path: Path, target: SignedTarget) -> bool:
     with path.open("rb") as file:
         _hash_existing(file, target.length, digests)
     return digests.complaint is None
+
+
+def _window(cap_bytes_s: int | None) -> int:
+    """How much is asked for at once under a cap; 0 is all.
+
+    Between two such windows no answer is open: whoever reads one slowly holds a thread of the
+    server for as long, and there are more devices in a stage than threads.
+    """
+    return max(CHUNK_BYTES, int(cap_bytes_s * _WINDOW_S)) if cap_bytes_s else 0
 
 
 class _Useless(Exception):
@@ -164,6 +181,34 @@ class _Digests:
             if running.hexdigest() != self._wanted[name]:
                 return f"{name} {running.hexdigest()}"
         return None
+
+
+class _Growing:
+    """A file that gets its bytes one after the other, and the digests of all that it has."""
+
+    def __init__(self, file: IO[bytes], target: SignedTarget) -> None:
+        self._file, self.target = file, target
+        self.digests = _Digests(target.hashes)
+        self.size = _hash_existing(file, target.length, self.digests)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether bytes are missing."""
+        return self.size < self.target.length
+
+    def begin_anew(self) -> None:
+        """Forget what is here: the server answers with the whole file."""
+        self._file.truncate(0)
+        self.digests, self.size = _Digests(self.target.hashes), 0
+
+    def append(self, piece: bytes) -> None:
+        """``_Useless`` where it makes the file longer than what was signed."""
+        self.size += len(piece)
+        if self.size > self.target.length:
+            path, length = self.target.path, self.target.length
+            raise _Useless(f"{path} is longer than the signed {length} bytes")
+        self._file.write(piece)
+        self.digests.update(piece)
 
 
 def _name(path: str, hashes: Mapping[str, str]) -> str:
@@ -227,8 +272,3 @@ def _check_answer(response: requests.Response, target: SignedTarget, offset: int
 def _check_digests(digests: _Digests, target: SignedTarget) -> None:
     if digests.complaint:
         raise _Useless(f"the bytes of {target.path} are not the signed ones: {digests.complaint}")
-
-
-def _check_length(received: int, target: SignedTarget) -> None:
-    if received > target.length:
-        raise _Useless(f"{target.path} is longer than the signed {target.length} bytes")

@@ -14,7 +14,7 @@ from device_agent.config import Config
 from device_agent.exchange import Answer, Exchange, read_body
 from device_agent.identity import Identity
 from device_agent.problems import problem_of, read_seconds
-from device_agent.remote_files import LATER, from_offset
+from device_agent.remote_files import LATER, range_of
 from device_agent.web import requests
 from inference_core.contract.base import Message
 from inference_core.contract.device import (
@@ -124,15 +124,19 @@ class Gateway:
         return self._exchange.parse(CertificateReply, answer)
 
     @contextmanager
-    def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
-        """Stream ``/tuf/…`` from ``offset``; the response may be 200 (whole), 206 or any 4xx."""
-        with self.open_at(f"/tuf/{path}", offset=offset) as response:
+    def open_file(
+        self, path: str, *, offset: int = 0, end: int | None = None
+    ) -> Iterator[requests.Response]:
+        """Stream ``/tuf/…``, as ``RemoteFiles`` promises."""
+        with self.open_at(f"/tuf/{path}", offset=offset, end=end) as response:
             yield response
 
     @contextmanager
-    def open_at(self, address: str, *, offset: int = 0) -> Iterator[requests.Response]:
+    def open_at(
+        self, address: str, *, offset: int = 0, end: int | None = None
+    ) -> Iterator[requests.Response]:
         """Stream what lies at ``address``, as ``open_file`` does."""
-        headers = from_offset(offset)
+        headers = range_of(offset, end)
         for renewed in (False, True):
             token = self._access.token(renew=renewed)
             with self._exchange.open("GET", address, token=token, headers=headers) as response:

@@ -24,9 +24,12 @@ _SLOTS = 16
 class RemoteFiles(Protocol):
     """Who opens files below ``metadata/`` and ``targets/``: the authorised session, or none."""
 
-    def open_file(self, path: str, *, offset: int = 0) -> AbstractContextManager[requests.Response]:
-        """Stream ``path`` from ``offset``: 200 is the whole file, 206 its rest, 4xx a refusal.
+    def open_file(
+        self, path: str, *, offset: int = 0, end: int | None = None
+    ) -> AbstractContextManager[requests.Response]:
+        """Stream ``path`` from ``offset``, up to ``end`` where that is given, which is left out.
 
+        200 is the whole file, 206 what was asked for, 4xx a refusal.
         ``Unavailable`` when the server is away, also while its body is read.
         """
 
@@ -40,7 +43,9 @@ class PlainFiles:
         self._session = new_session()
 
     @contextmanager
-    def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
+    def open_file(
+        self, path: str, *, offset: int = 0, end: int | None = None
+    ) -> Iterator[requests.Response]:
         """As ``RemoteFiles`` promises; a redirect is not followed."""
         folder, _, name = path.partition("/")
         with request(
@@ -49,7 +54,7 @@ class PlainFiles:
             f"{self._addresses[folder]}/{name}",
             timeout_s=self._timeout_s,
             failing=f"cannot fetch {path}",
-            headers=from_offset(offset),
+            headers=range_of(offset, end),
         ) as response:
             if response.status_code in LATER:
                 raise Unavailable(f"the server answered {response.status_code} for {path}")
@@ -63,8 +68,10 @@ def new_session() -> requests.Session:
     return session
 
 
-def from_offset(offset: int) -> dict[str, str]:
-    """The header that asks for the rest of a file (RFC 9110, section 14.2)."""
+def range_of(offset: int, end: int | None = None) -> dict[str, str]:
+    """The header that asks for the rest of a file, or for bytes before ``end`` (RFC 9110, 14.2)."""
+    if end is not None:
+        return {"Range": f"bytes={offset}-{end - 1}"}
     return {"Range": f"bytes={offset}-"} if offset else {}
 
 

@@ -66,10 +66,10 @@ class TurnCalls(Gateway):
         return self._exchange.parse(BuildClosing, answer)
 
     def open_part(
-        self, place: str, sha256: str, *, offset: int = 0
+        self, place: str, sha256: str, *, offset: int = 0, end: int | None = None
     ) -> AbstractContextManager[requests.Response]:
         """Stream a file that the turn needs; see ``open_file``."""
-        return self.open_at(f"/{place}/files/{sha256}", offset=offset)
+        return self.open_at(f"/{place}/files/{sha256}", offset=offset, end=end)
 
     def _give(self, place: str, verb: str, reason: str) -> None:
         self._call("POST", f"/{place}/{verb}", BuildReason(reason=reason[:2000]).to_json())
@@ -82,8 +82,10 @@ class TurnFiles:
         self._calls, self._place = calls, place
 
     @contextmanager
-    def open_file(self, path: str, *, offset: int = 0) -> Iterator[requests.Response]:
+    def open_file(
+        self, path: str, *, offset: int = 0, end: int | None = None
+    ) -> Iterator[requests.Response]:
         """As ``RemoteFiles`` promises."""
         sha256 = path.rpartition("/")[2].partition(".")[0]
-        with self._calls.open_part(self._place, sha256, offset=offset) as response:
+        with self._calls.open_part(self._place, sha256, offset=offset, end=end) as response:
             yield response

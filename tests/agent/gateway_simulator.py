@@ -275,11 +275,12 @@ class Simulator:
         content = self.repository.files.get(path)
         if content is None:
             return _problem(404, f"there is no {path}")
-        asked = re.fullmatch(r"bytes=(\d+)-", headers.get("Range") or "")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("Range") or "")
         if asked:
             self.ranges.append(headers["Range"])
-            stretch = f"bytes {asked[1]}-{len(content) - 1}/{len(content)}"
-            return Answer(206, content[int(asked[1]) :], {"Content-Range": stretch})
+            begin, end = int(asked[1]), int(asked[2] or len(content) - 1) + 1
+            stretch = f"bytes {begin}-{end - 1}/{len(content)}"
+            return Answer(206, content[begin:end], {"Content-Range": stretch})
         return Answer(200, content)
 
     def call_turn(

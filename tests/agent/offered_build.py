@@ -84,11 +84,13 @@ class OfferedTurn(ABC):
         self.fetched.append(sha256)
         asked = headers.get("Range") or ""
         self.ranges += [asked] if asked else []
-        content, start = self.files[sha256], int(asked[6:-1] or 0) if asked else 0
-        if not start:
+        content = self.files[sha256]
+        if not asked:
             return 200, content
-        self.stretch = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        return 206, content[start:]
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        start, end = int(first), int(last or len(content) - 1) + 1
+        self.stretch = f"bytes {start}-{end - 1}/{len(content)}"
+        return 206, content[start:end]
 
     def _take_decline(self, body: bytes) -> Reply:
         self.declined.append(BuildReason.model_validate_json(body).reason)

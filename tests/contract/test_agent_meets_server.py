@@ -147,6 +147,9 @@ def test_both_hand_out_signed_metadata_and_ranges_of_it(either: Gateway) -> None
     with either.open_file("metadata/1.root.json", offset=100) as response:
         rest = response.raw.read()
         assert (response.status_code, rest) in ((206, whole[100:]), (200, whole))
+    with either.open_file("metadata/1.root.json", offset=100, end=200) as response:
+        window = response.raw.read()
+        assert (response.status_code, window) in ((206, whole[100:200]), (200, whole))
     with either.open_file("metadata/99.root.json") as response:
         assert response.status_code == 404
 

@@ -67,29 +67,29 @@ class _Handler(BaseHTTPRequestHandler):
             if path == server.endless:
                 self._send_for_ever(content)
             else:
-                self._send(path, content, self._asked_offset(path))
+                self._send(path, content, self._asked())
 
-    def _asked_offset(self, path: str) -> int:
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+    def _asked(self) -> tuple[int, int | None] | None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not asked:
-            return 0
+            return None
         self.server_of.ranges.append(asked[0])
-        return int(asked[1])
+        return int(asked[1]), int(asked[2]) + 1 if asked[2] else None
 
-    def _send(self, path: str, content: bytes, offset: int) -> None:
+    def _send(self, path: str, content: bytes, asked: tuple[int, int | None] | None) -> None:
         server, total = self.server_of, len(content)
         how = server.answers_ranges
-        if offset and how == "past the end":
+        if asked and how == "past the end":
             self.send_error(416)
             return
-        if not offset or how == "never":
+        if not asked or how == "never":
             self.send_response(200)
         else:
             self.send_response(206)
-            begin = 0 if how == "elsewhere" else offset
+            begin, end = 0 if how == "elsewhere" else asked[0], asked[1] or total
             if how != "unsaid":
-                self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
-            content = content[begin:]
+                self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{total}")
+            content = content[begin:end]
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if path.startswith("targets/") and server.cut_after is not None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
+from device_agent import downloads
 from device_agent.downloads import Downloader
 from device_agent.errors import Rejected, Unavailable
-from device_agent.remote_files import Patience
+from device_agent.remote_files import Patience, PlainFiles
 from device_agent.store import Store
 from device_agent.trust import SignedTargets
 from inference_core.contract.release import TargetRef
@@ -111,6 +116,72 @@ def test_a_rate_cap_is_not_held_against_the_server(server: FileServer, store: St
     downloader = Downloader(server.open(), store.partial, disk_reserve_bytes=0, patience=patience)
     downloader.fetch(TARGET, store.blob_path(SHA256), 700_000)
     assert store.holds_intact(SHA256)
+
+
+def test_under_a_rate_cap_no_answer_is_open_while_the_device_holds_back(
+    server: FileServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each such device holds a thread of the server, and a stage has more of them."""
+    monkeypatch.setattr(downloads, "_WINDOW_S", 0.1)
+    files = CountedFiles(server.open())
+    open_in_rests = []
+
+    def rest(seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        open_in_rests.append(files.open_now)
+        sleep(seconds)
+
+    monkeypatch.setattr("device_agent.downloads.time.sleep", rest)
+    downloader = Downloader(files, store.partial, disk_reserve_bytes=0)
+    begun_s = time.monotonic()
+    downloader.fetch(TARGET, store.blob_path(SHA256), 4_000_000)
+    assert time.monotonic() - begun_s >= len(CONTENT) / 4_000_000
+    assert store.holds_intact(SHA256)
+    assert server.ranges == ["bytes=0-399999", "bytes=400000-799999", "bytes=800000-"]
+    assert open_in_rests
+    assert not any(open_in_rests)
+
+
+def test_a_window_that_breaks_off_is_resumed_where_it_broke(
+    server: FileServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_WINDOW_S", 0.1)
+    downloader = Downloader(server.open(), store.partial, disk_reserve_bytes=0)
+    server.cut_after = 300_000
+    with pytest.raises(Unavailable):
+        downloader.fetch(TARGET, store.blob_path(SHA256), 4_000_000)
+    server.cut_after = None
+    downloader.fetch(TARGET, store.blob_path(SHA256), 4_000_000)
+    assert store.holds_intact(SHA256)
+    assert server.ranges[:2] == ["bytes=0-399999", "bytes=300000-699999"]
+
+
+def test_a_server_without_ranges_sends_all_at_once_and_the_cap_is_kept(
+    server: FileServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_WINDOW_S", 0.1)
+    server.answers_ranges = "never"
+    downloader = Downloader(server.open(), store.partial, disk_reserve_bytes=0)
+    begun_s = time.monotonic()
+    downloader.fetch(TARGET, store.blob_path(SHA256), 4_000_000)
+    assert time.monotonic() - begun_s >= len(CONTENT) / 4_000_000
+    assert store.holds_intact(SHA256)
+    assert len(server.ranges) == 1
+
+
+class CountedFiles:
+    """How many answers of ``files`` are open now."""
+
+    def __init__(self, files: PlainFiles) -> None:
+        self._files, self.open_now = files, 0
+
+    @contextmanager
+    def open_file(self, path: str, **stretch: Any) -> Iterator[requests.Response]:
+        with self._files.open_file(path, **stretch) as response:
+            self.open_now += 1
+            try:
+                yield response
+            finally:
+                self.open_now -= 1
 
 
 def test_trickling_metadata_are_given_up(tuf: TufRepository, client: TufClient) -> None:
