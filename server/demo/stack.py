@@ -16,6 +16,16 @@ from server.demo.console import Console, wait_until
 from server.demo.place import Place
 from server.demo.processes import Ensemble
 
+WEB = (
+    *("--interface", "wsgi", "--no-ws", "--host", "127.0.0.1"),
+    *("--workers", "1"),  # SQLite has one writer anyway
+    # Whoever sends or reads slowly holds one for as long. They exist while they are needed.
+    *("--blocking-threads", "32"),
+    *("--workers-kill-timeout", "10"),  # its default waits for ever
+    "server.config.wsgi:application",
+)
+"""How granian serves on one host without a proxy; a port is added."""
+
 SITE, LINE, GROUP = "sample-works", "incoming-inspection", "sample-devices"
 
 
@@ -104,14 +114,7 @@ def prepare_database(place: Place) -> tuple[str, str | None]:
 def start_server(place: Place, ensemble: Ensemble, console: Console) -> None:
     """Start the web server, the worker with its schedule, and the builder; wait for an answer."""
     python = sys.executable
-    # One process, a few threads: SQLite has one writer anyway, and memory stays small.
-    web = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "4"]
-    web += ["--workers-kill-timeout", "10"]  # its default waits for ever
-    ensemble.start(
-        "web",
-        [python, "-m", "granian", *web, "--host", "127.0.0.1", "--port", str(place.port),
-         "server.config.wsgi:application"],
-    )  # fmt: skip
+    ensemble.start("web", [python, "-m", "granian", *WEB, "--port", str(place.port)])
     worker = [python, "-m", "celery", "-A", "server.config.celery", "worker", "-l", "INFO",
               "--without-gossip", "--without-mingle", "--pool", "threads"]  # fmt: skip
     ensemble.start("worker", [*worker, "-n", "worker@%h", "-B", "-c", "3", "-Q", "default"])

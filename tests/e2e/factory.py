@@ -17,6 +17,7 @@ import requests
 from device_agent.status import Status, read_status
 from server.demo.client import Client
 from server.demo.processes import Ensemble
+from server.demo.stack import WEB
 from tests.servers import _find, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,11 +57,10 @@ class Factory:
         self.manage("make_broker_folder")
         mosquitto = str(_find("mosquitto"))
         port = self.url.rpartition(":")[2]
-        web = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "4"]
         worker = ["-A", "server.config.celery", "worker", "--without-gossip", "--without-mingle"]
         commands = {
             "mosquitto": [mosquitto, "-c", str(self.data / "mosquitto" / "mosquitto.conf")],
-            "web": [*_MODULE, "granian", *web, "--port", port, "server.config.wsgi:application"],
+            "web": [*_MODULE, "granian", *WEB, "--port", port],
             "worker": [
                 *_MODULE,
                 "celery",

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import requests
 
+from server.demo.stack import WEB
 from tests.faults.build_seed import PROFILE
 from tests.servers import _find, _owner_of_cluster, _wait_for_port, free_port
 
@@ -125,9 +126,7 @@ class Plant:
         self._model, self._token, self._version = seed["model"], seed["token"], 0
 
     def start(self) -> None:
-        web = ["granian", "--interface", "wsgi", "--no-ws", "--workers", "1"]
-        web += ["--blocking-threads", "2", "--port", self.url.rpartition(":")[2]]
-        self.run("web", "-m", *web, "server.config.wsgi:application")
+        self.run("web", "-m", "granian", *WEB, "--port", self.url.rpartition(":")[2])
         self.start_schedule("schedule")
         self.start_builder("builder")
         wait(self._answers, "an answer of the web server")

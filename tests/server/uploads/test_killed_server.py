@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,23 +13,9 @@ import requests
 
 from server.uploads import client as command
 from tests.core.onnx_models import brightness_manifest
-from tests.servers import _wait_for_port, free_port
+from tests.server.uploads.product import LIMIT_S, Product
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-LIMIT_S = 60.0
 FILE_BYTES = 24 * 1024 * 1024 + 12_345
-PREPARE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from server.accounts.models import Role, User
-from server.accounts.services import assign_role, create_api_token
-from tests.server import catalogue
-user = User.objects.create_user("ci")
-assign_role(user=user, role=Role.RELEASER, actor="test")
-catalogue.vision_model()
-print(create_api_token(user=user, name="ci", actor="test"))
-"""
 INSPECT = """
 import django; django.setup()
 from server.uploads.models import Upload
@@ -44,62 +24,6 @@ upload = Upload.objects.get()
 inspect_upload(upload_id=upload.pk)
 print(Upload.objects.get().state)
 """
-
-
-class Product:
-    """The web server as it is run, on a data folder of its own."""
-
-    def __init__(self, data: Path) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("LINEWARDEN_")}
-        self.environment = {
-            **kept,
-            "LINEWARDEN_DATA": str(data),
-            "DJANGO_SETTINGS_MODULE": "server.config.settings",
-        }
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.token = self.script(PREPARE)
-
-    def script(self, text: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", text],
-            cwd=REPOSITORY,
-            env=self.environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip().splitlines()[-1]
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Until the context ends; then all of it is killed, without a word."""
-        web = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "2"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "granian", *web, "--host", "127.0.0.1", "--port",
-             str(self.port), "server.config.wsgi:application"],
-            cwd=REPOSITORY,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            _wait_for_port(self.port, process)
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            self._wait_until_dead()
-
-    def _wait_until_dead(self) -> None:
-        """The kernel takes the worker down after its parent: until then it holds the port."""
-        deadline = time.monotonic() + LIMIT_S
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == errno.ECONNREFUSED:
-                    return
-        raise AssertionError("the killed server still holds its port")
 
 
 @pytest.fixture(scope="module")
