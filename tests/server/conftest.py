@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -25,6 +26,20 @@ def _a_clean_process(settings: Settings) -> Iterator[None]:
     cache.clear()
     yield
     presence._seen.clear()
+
+
+@pytest.fixture
+def own_blobs(tmp_path: Path, settings: Settings) -> Path:
+    """Blobs of this test alone; the folder they lie in."""
+    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
+    settings.STORAGES = {**settings.STORAGES, "default": default}
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+def own_files(tmp_path: Path, settings: Settings, own_blobs: Path) -> None:
+    """Keys and blobs of this test alone."""
+    settings.DATA = tmp_path / "data"
 
 
 @pytest.fixture

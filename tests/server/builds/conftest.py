@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from pytest_django import Settings
 
 from server.builds import dispatch
 from server.fleet.models import Device, HardwareProfile
@@ -13,11 +10,8 @@ from tests.server.box import Box
 
 
 @pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, settings: Settings) -> None:
-    """Keys and blobs of this test alone."""
-    settings.DATA = tmp_path / "data"
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+def own_files(own_files: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,13 +15,7 @@ from server.lib import blobs
 from tests.server import catalogue
 from tests.server.archives import pack, picture
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_blobs(tmp_path: Path, settings: Any) -> None:
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_blobs")]
 
 
 def labelled() -> DatasetVersion:

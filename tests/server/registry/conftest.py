@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,9 +9,9 @@ from tests.server import catalogue
 
 
 @pytest.fixture(autouse=True)
-def own_blobs(tmp_path: Path, settings: Any) -> None:
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+def own_blobs(own_blobs: Path) -> Path:
+    """For every test here."""
+    return own_blobs
 
 
 @pytest.fixture

@@ -25,10 +25,8 @@ Somebody = Callable[..., APIClient]
 
 
 @pytest.fixture
-def comparison(tmp_path: Path, settings: Any) -> Comparison:
+def comparison(own_blobs: Path) -> Comparison:
     """Of four pictures, on two of which the versions disagree."""
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
     model = catalogue.vision_model()
     a, b = (_version(model, version) for version in ("1", "2"))
     row = Comparison.objects.create(

@@ -2,64 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
-
 import pytest
-from pytest_django import (
-    Settings,
-)
 
 from server.builds import services
 from server.builds.models import Build
-from server.fleet.building import set_building
-from server.fleet.models import BuiltOn, HardwareProfile
-from server.lib import blobs, clock
+from server.fleet.models import HardwareProfile
 from server.registry.models import ModelVersion
 from tests.server import catalogue
 from tests.server.box import Box
-from tests.server.device_gateway.builds.turns import (
-    PROFILE,
-)
+from tests.server.builds.certified import stored_version
+from tests.server.device_gateway.device_built import PROFILE, build_on_devices
 
 
 @pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, settings: Settings) -> None:
-    settings.DATA = tmp_path / "data"
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+def own_files(own_files: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture
 def profile(box: Box) -> HardwareProfile:
     profile = HardwareProfile.objects.get(name=PROFILE)
-    set_building(
-        profile=profile,
-        built_on=BuiltOn.DEVICE,
-        needs_approval=True,
-        reason="There is no twin.",
-        actor="user:ada",
-    )
+    build_on_devices(profile)
     return profile
 
 
 @pytest.fixture
 def version(box: Box) -> ModelVersion:
     """As after an upload; nothing here is about the child that inspects one."""
-    manifest = catalogue.manifest_json()
-    blob = blobs.put_bytes(catalogue.onnx_bytes())
-    return ModelVersion.objects.create(
-        model=catalogue.vision_model(),
-        version="1.0.0",
-        sha256=blob.sha256,
-        length=blob.length,
-        manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest(),
-        manifest_body=json.loads(manifest),
-        report={},
-        created_at=clock.now(),
-        created_by="test",
-    )
+    return stored_version(catalogue.vision_model())
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from tests.server import catalogue
 from tests.server.box import Box
 from tests.server.device_gateway.builds.turns import (
     BUILDING,
-    PROFILE,
     SHA256,
     Somebody,
     finish,
     leased,
 )
+from tests.server.device_gateway.device_built import PROFILE
 
 pytestmark = pytest.mark.django_db
 

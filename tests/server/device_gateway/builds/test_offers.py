@@ -28,12 +28,12 @@ from server.registry.services import create_release
 from tests.server import catalogue
 from tests.server.box import Box
 from tests.server.device_gateway.builds.turns import (
-    PROFILE,
     Somebody,
     offered,
     other_box,
     says,
 )
+from tests.server.device_gateway.device_built import PROFILE
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from server.builds.models import BuildTurn
 from server.fleet.models import Line
 from tests.server.box import Box, make_box
 from tests.server.builds.test_outcomes import ENGINE, outcome_of
+from tests.server.device_gateway.device_built import PROFILE
 
 Somebody = Callable[..., APIClient]
-PROFILE = "x86-onnxruntime"
 BUILDING = f"/api/v1/hardware-profiles/{PROFILE}/building"
 SHA256 = hashlib.sha256(ENGINE).hexdigest()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from server.builds import dispatch
 from server.builds.checks.queueing import queue_check
@@ -17,17 +16,14 @@ from tests.server import catalogue
 from tests.server.box import Box
 from tests.server.builds.certified import certify, stored_version, upload_folder
 from tests.server.device_gateway.checks.turns import (
-    PROFILE,
-    build_on_devices,
     make_release,
 )
+from tests.server.device_gateway.device_built import PROFILE, build_on_devices
 
 
 @pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, settings: Settings) -> None:
-    settings.DATA = tmp_path / "data"
-    default = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+def own_files(own_files: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture(autouse=True)

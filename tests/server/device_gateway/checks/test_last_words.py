@@ -19,10 +19,8 @@ from server.fleet.models import HardwareProfile, Line
 from tests.server.box import Box, make_box
 from tests.server.device_gateway.checks.turns import (
     API,
-    PROFILE,
     WAITS,
     Somebody,
-    build_on_devices,
     deliver,
     finish,
     leased,
@@ -30,6 +28,7 @@ from tests.server.device_gateway.checks.turns import (
     says,
     whys,
 )
+from tests.server.device_gateway.device_built import PROFILE, build_on_devices
 
 pytestmark = pytest.mark.django_db
 

@@ -18,15 +18,14 @@ from tests.server import catalogue
 from tests.server.box import Box
 from tests.server.device_gateway.checks.turns import (
     API,
-    PROFILE,
     Somebody,
-    build_on_devices,
     deliver,
     finish,
     judged,
     leased,
     whys,
 )
+from tests.server.device_gateway.device_built import PROFILE, build_on_devices
 
 pytestmark = pytest.mark.django_db
 

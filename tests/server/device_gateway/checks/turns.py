@@ -18,8 +18,7 @@ from inference_core.optimize.golden import run_check
 from server.builds import selectors, services
 from server.builds.models import BuildTurn, PipelineCheck
 from server.datasets.models import DatasetVersion
-from server.fleet.building import set_building
-from server.fleet.models import BuiltOn, Device, HardwareProfile
+from server.fleet.models import Device
 from server.lib import blobs
 from server.registry.models import Release
 from server.registry.services import create_release
@@ -27,19 +26,8 @@ from tests.server import catalogue
 from tests.server.box import Box
 
 Somebody = Callable[..., APIClient]
-PROFILE = "x86-onnxruntime"
 API = "/api/v1/releases/r1/checks"
 WAITS = "waits for a device of this profile to judge its golden cases"
-
-
-def build_on_devices(profile: HardwareProfile, *, needs_approval: bool = True) -> None:
-    set_building(
-        profile=profile,
-        built_on=BuiltOn.DEVICE,
-        needs_approval=needs_approval,
-        reason="There is no twin.",
-        actor="user:ada",
-    )
 
 
 def make_release(patches: DatasetVersion, **changes: Any) -> Release:
