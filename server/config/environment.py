@@ -176,15 +176,17 @@ class Environment(BaseSettings):
     def caches(self) -> dict[str, dict[str, Any]]:
         """Django's ``CACHES``: one, shared by all processes in both modes, by two names.
 
-        ``default`` does without a Redis that is away, ``certain`` raises.
+        ``default`` does without a Redis that is away or a disk that is full, ``certain`` raises.
         """
         if self.redis_url is None:
-            folder = {
-                "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-                "LOCATION": self.data / "cache",
-                "OPTIONS": {"MAX_ENTRIES": 20_000},
+            files = {"LOCATION": self.data / "cache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+            return {
+                "default": {**files, "BACKEND": "server.lib.cache.PatientFileCache"},
+                "certain": {
+                    **files,
+                    "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+                },
             }
-            return {"default": folder, "certain": folder}
         redis = {
             "LOCATION": self.redis_url.get_secret_value(),
             "VERSION": 2,  # 1 was written by pickle

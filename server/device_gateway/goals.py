@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from django.core.cache import cache, caches
 
 from inference_core.contract.device import Goal
-from server.lib.cache import CERTAIN
+from server.fleet.services import announce
+from server.lib.cache import CACHE_IS_DOWN, CERTAIN
 
 TTL_S = 300
 _EPOCH_TTL_S = 24 * 3600
@@ -65,6 +66,14 @@ def keep(device_id: uuid.UUID, answer: Answer, *, epoch: str, report: str, key_m
 def drop(device_id: uuid.UUID | str) -> None:
     """Make the next poll read the database. Raises ``CACHE_IS_DOWN`` where that is not certain."""
     caches[CERTAIN].set(_names(device_id)[0], uuid.uuid4().hex, _EPOCH_TTL_S)
+
+
+def void(device_id: uuid.UUID) -> None:
+    """The same, now or once the cache answers again."""
+    try:
+        drop(device_id)
+    except CACHE_IS_DOWN:
+        announce([device_id])
 
 
 def _names(device_id: uuid.UUID | str) -> tuple[str, str]:

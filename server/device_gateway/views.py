@@ -48,10 +48,8 @@ from server.device_gateway.errors import KeyWaits, Quarantined
 from server.fleet import enrolment, presence
 from server.fleet.models import Device
 from server.fleet.profile_services import update_facts
-from server.fleet.services import announce
 from server.fleet.states import DeviceState
 from server.lib import clock
-from server.lib.cache import CACHE_IS_DOWN
 from server.lib.errors import Invalid, Malformed
 from server.lib.messages import read_json
 from server.review.services import store_sample
@@ -178,10 +176,7 @@ def deployment(request: HttpRequest, device: Device, deployment_id: UUID) -> Htt
     progress = read_json(Progress, read_body(request, max_bytes=MAX_BODY_BYTES))
     reply = report_progress(device=device, deployment_id=deployment_id, progress=progress)
     # The goal names the version of its deployment, which has just changed.
-    try:
-        goals.drop(device.pk)
-    except CACHE_IS_DOWN:
-        announce([device.pk])  # what was kept is void once the cache answers again
+    goals.void(device.pk)
     return _answer(reply)
 
 

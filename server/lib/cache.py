@@ -1,4 +1,4 @@
-"""Redis as a cache that may be away: then nothing is known and nothing is kept.
+"""The cache, which may be away with Redis or its disk: then nothing is known, nothing kept.
 
 What lies in a cache is never the truth here, so nobody is refused a page for want of one. Who has
 to know that something was written, such as an epoch that forbids old answers, uses ``CERTAIN``.
@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError
 
@@ -40,7 +41,7 @@ class PlainSerializer:
 
 
 class Outage:
-    """What a process knows of its Redis; Django makes a client for each thread."""
+    """What a process knows of its cache; Django makes a client for each thread."""
 
     def __init__(self) -> None:
         self._until_s = 0.0
@@ -69,18 +70,18 @@ _outages: defaultdict[str, Outage] = defaultdict(Outage)
 
 
 def _patient(method: Callable[..., Any], without: Callable[..., Any]) -> Callable[..., Any]:
-    """``method`` of a client; what ``without`` gives for the same arguments while Redis is away."""
+    """``method``; what ``without`` gives for the same arguments while the cache is away."""
 
     @functools.wraps(method)
-    def attempt(client: PatientClient, *arguments: Any) -> Any:
-        if client.outage.is_on:
-            return without(*arguments)
+    def attempt(cache: PatientClient | PatientFileCache, *arguments: Any, **options: Any) -> Any:
+        if cache.outage.is_on:
+            return without(*arguments, **options)
         try:
-            answer = method(client, *arguments)
+            answer = method(cache, *arguments, **options)
         except CACHE_IS_DOWN as error:
-            client.outage.begin(error)
-            return without(*arguments)
-        client.outage.end()
+            cache.outage.begin(error)
+            return without(*arguments, **options)
+        cache.outage.end()
         return answer
 
     return attempt
@@ -111,3 +112,17 @@ class PatientRedisCache(RedisCache):
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = PatientClient
+
+
+class PatientFileCache(FileBasedCache):
+    """The same in files: a full disk costs what would have been kept. ``add`` asks the others."""
+
+    def __init__(self, folder: str, params: dict[str, Any]) -> None:
+        super().__init__(folder, params)
+        self.outage = _outages[str(folder)]
+
+    get = _patient(FileBasedCache.get, lambda _key, default=None, _version=None, **_: default)
+    set = _patient(FileBasedCache.set, lambda *_, **__: None)
+    touch = _patient(FileBasedCache.touch, lambda *_, **__: False)
+    delete = _patient(FileBasedCache.delete, lambda *_, **__: False)
+    has_key = _patient(FileBasedCache.has_key, lambda *_, **__: False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
@@ -118,6 +120,17 @@ def test_a_slow_request_cannot_keep_a_goal_that_changed_meanwhile(box: Box) -> N
     goals.drop(device_id)
     goals.keep(device_id, goals.answer_of(Goal(generation=1)), epoch=slow.epoch, **mark)
     assert goals.look(device_id, **mark).answer is None
+
+
+def test_polls_are_answered_where_the_cache_can_write_nothing(
+    box: Box, settings: Settings, tmp_path: Path
+) -> None:
+    """A full disk must not take a fleet's goals away."""
+    settings.CACHES = settings.ENV.model_copy(update={"redis_url": None, "data": tmp_path}).caches()
+    assert box.poll().status_code == 200
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("in the way, also for root")
+    assert [box.poll().status_code for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize("report", ["", "{", "[]", '{"boot_id": 1}', "x" * 5000, "[" * 1900])

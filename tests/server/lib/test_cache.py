@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.redis import RedisCache
 from django.utils.module_loading import import_string
 
@@ -18,10 +19,16 @@ from tests.servers import redis_server
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
-def cache_at(url: str, name: str = "default") -> RedisCache:
+def made_of(environment: Environment, name: str = "default") -> BaseCache:
     """As Django makes it from the settings of a server."""
-    params: dict[str, Any] = Environment.model_validate({"redis_url": url}).caches()[name]
+    params: dict[str, Any] = environment.caches()[name]
     made = import_string(params["BACKEND"])(params["LOCATION"], params)
+    assert isinstance(made, BaseCache)
+    return made
+
+
+def cache_at(url: str, name: str = "default") -> RedisCache:
+    made = made_of(Environment.model_validate({"redis_url": url}), name)
     assert isinstance(made, RedisCache)
     return made
 
@@ -104,3 +111,36 @@ def test_after_a_failure_nobody_asks_for_a_while(monkeypatch: pytest.MonkeyPatch
     for _ in range(5):
         away.get("a")
     assert len(asked) == 1
+
+
+def test_a_disk_that_takes_nothing_costs_what_would_have_been_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LINEWARDEN_REDIS_URL", raising=False)
+    environment = Environment.model_validate({"data": tmp_path})
+    away, certain = (made_of(environment, name) for name in ("default", cache.CERTAIN))
+    (tmp_path / "cache").rmdir()
+    (tmp_path / "cache").write_text("in the way, also for root")
+    for _ in range(2):
+        away.set("a", 1, 60)
+        assert away.get("a") is None
+        assert away.get("a", 5) == 5
+        assert away.get("a", default=5) == 5
+        assert away.get_many(["a", "b"]) == {}
+        assert away.add("a", 1, 60) is True
+        assert away.has_key("a") is False
+        assert away.delete("a") is False
+    with pytest.raises(cache.CACHE_IS_DOWN):
+        certain.set("a", 1, 60)
+
+
+def test_files_keep_what_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LINEWARDEN_REDIS_URL", raising=False)
+    environment = Environment.model_validate({"data": tmp_path})
+    kept = made_of(environment)
+    assert kept.add("a", 1, 60) is True
+    assert kept.add("a", 2, 60) is False
+    assert made_of(environment, cache.CERTAIN).get("a") == 1
+    kept.set("a", [1.5], timeout=60)
+    assert kept.get_many(["a", "b"]) == {"a": [1.5]}
+    assert kept.delete("a") is True
